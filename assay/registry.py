@@ -1,0 +1,74 @@
+"""Names to functions: extractors, scorers, metrics, retrievers, solvers, partitioners, readers, generated sources.
+
+A function registers itself by a decorator; one from outside comes in from a catalogue folder (`--catalog DIR`, every
+`DIR/*.py` is imported) or an entry point of the group `assay.plugins` (a module that registers what it has).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from assay.errors import SpecError, unknown
+from assay.keys import digest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Registry(Generic[F]):
+    """Functions of one kind by name; an unknown name says which ones there are."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.items: dict[str, F] = {}
+
+    def __call__(self, function: F) -> F:
+        """Register a function under its own name."""
+        self.items[function.__name__] = function
+        return function
+
+    def __getitem__(self, name: str) -> F:
+        if name not in self.items:
+            raise SpecError(unknown(self.kind, name, self.items))
+        return self.items[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.items))
+
+
+def load_catalog(folder: Path) -> None:
+    """Import every Python file of a user's catalogue folder, each once. Raises SpecError where one cannot be imported."""
+    if not folder.is_dir():
+        raise SpecError(f"--catalog {folder}: no such folder")
+    for path in sorted(folder.glob("*.py")):
+        name = f"assay_catalog_{digest(str(path.resolve()).encode())}"
+        if name not in sys.modules:
+            import_file(name, path)
+
+
+def import_file(name: str, path: Path) -> Any:
+    """The module that a file holds, imported under a name. Raises SpecError with the cause."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SpecError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  a user's file may raise anything; it is told with the file's name
+        del sys.modules[name]
+        raise SpecError(f"{path}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def load_plugins() -> None:
+    """Import what installed distributions offer under the entry-point group `assay.plugins`."""
+    for point in entry_points(group="assay.plugins"):
+        point.load()
