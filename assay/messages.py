@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 
 from assay.types import Message
@@ -19,11 +21,15 @@ def splice(header: str | None, messages: str) -> str:
     one turn, with nothing between them."""
     if not header or header == "[]":
         return messages
-    head, tail = orjson.loads(header)[-1], orjson.loads(messages)[0]
-    if head["role"] != tail["role"] or not (isinstance(head["content"], str) and isinstance(tail["content"], str)):
+    opening = f'[{{"role":"{_last_role(header)}","content":"'
+    if not header.endswith(_SEAM) or not messages.startswith(opening):
         return f"{header[:-1]},{messages[1:]}"
-    opening = '[{"role":' + orjson.dumps(tail["role"]).decode() + ',"content":"'
     return header[: -len(_SEAM)] + messages[len(opening) :]
+
+
+@lru_cache(maxsize=64)
+def _last_role(header: str) -> str:
+    return str(orjson.loads(header)[-1]["role"])
 
 
 def join_messages(header: str | None, messages: str) -> list[Message]:

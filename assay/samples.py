@@ -1,0 +1,90 @@
+"""Rows to samples: what a benchmark's `sample:`, `where:`, `group:` and `cluster:` make of a data source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from assay.errors import DatasetError
+from assay.keys import canonical, digest
+from assay.spec import Benchmark, Fewshot
+from assay.template import value_template
+from assay.types import Row
+
+
+class Prepared(NamedTuple):
+    """A sample as the ledger keeps it."""
+
+    sample_key: str
+    grp: str
+    cluster: str
+    fields: str
+    """The mapped sample, canonical JSON."""
+
+
+def mapper(benchmark: Benchmark, fewshot: Fewshot | None = None) -> Callable[[Row], dict[str, Any]]:
+    """A function from a row to the mapped sample; a demonstration's, where its rows are mapped otherwise.
+
+    The function raises SpecError where a template wants a column that the row lacks.
+    """
+    fields = fewshot.sample if fewshot and fewshot.sample is not None else benchmark.sample
+    mapped: Callable[[Row], dict[str, Any]] = value_template(fields, f"{benchmark.id}: sample")
+    return mapped
+
+
+def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None) -> Iterator[Prepared]:
+    """The samples of a benchmark in data-set order; at most `limit` of each group.
+
+    A sample's key is its content's and how often that has been seen: the same from a file and from the hub.
+    Raises DatasetError where there is not one.
+    """
+    name = benchmark.id
+    mapped = mapper(benchmark)
+    where = value_template(benchmark.where, f"{name}: where") if benchmark.where else None
+    group = value_template(benchmark.group, f"{name}: group") if benchmark.group else None
+    cluster = value_template(benchmark.cluster, f"{name}: cluster") if benchmark.cluster else None
+    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    prefix = benchmark.name.encode() + b"\0"
+    for row in rows:
+        if where and not _truthy(where(row)):
+            continue
+        grp = str(group(row)) if group else ""
+        counts[grp] += 1
+        if limit is not None and counts[grp] > limit:
+            if group is None:
+                break
+            continue
+        fields = canonical(mapped(row))
+        content = digest(prefix + fields)
+        seen[content] += 1
+        sample_key = content if seen[content] == 1 else digest(f"{content}\0{seen[content]}".encode())
+        yield Prepared(sample_key, grp, str(cluster(row)) if cluster else "", fields.decode())
+    if not counts:
+        raise DatasetError(f"{name}: the source has no rows{' for which `where` holds' if where else ''}")
+
+
+def _truthy(value: Any) -> bool:
+    return value not in (None, False, "", "False", "false", "0", 0)
+
+
+def demonstrations(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:
+    """The pool of worked examples by group ('' where they are not divided), mapped, in the order of their source."""
+    fewshot = benchmark.prompt.fewshot
+    assert fewshot is not None
+    mapped = mapper(benchmark, fewshot)
+    divided = benchmark.group is not None and fewshot.by_group
+    group = value_template(benchmark.group, f"{benchmark.id}: group") if divided else None
+    pool: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        pool.setdefault(str(group(row)) if group else "", []).append(mapped(row))
+    return pool
+
+
+def loads(fields: str) -> dict[str, Any]:
+    """The mapped sample that the ledger keeps as JSON."""
+    sample: dict[str, Any] = orjson.loads(fields)
+    return sample

@@ -1,0 +1,163 @@
+"""Templates: sandboxed Jinja that refuses unknown names and keeps what it is given.
+
+A text with `{{` or `{%` computes. In a `sample:` map any other text names a column; in a `prompt:` it is itself.
+A field that is exactly one `{{ expression }}` keeps its native value, so a list stays a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from assay.errors import SpecError
+from assay.registry import Registry
+
+template_filter: Registry[Callable[..., Any]] = Registry("template filter")
+
+Fields = Mapping[str, Any]
+
+
+@template_filter
+def regex_replace(text: str, pattern: str, replacement: str = "", count: int = 0) -> str:
+    """The text with a pattern's matches replaced."""
+    return re.sub(pattern, replacement, text, count=count)
+
+
+@template_filter
+def regex_search(text: str, pattern: str, group: int = 1) -> str:
+    """A group of a pattern's first match; '' where there is none."""
+    found = re.search(pattern, text)
+    return str(found.group(group)) if found else ""
+
+
+@template_filter
+def split(text: str, separator: str | None = None) -> list[str]:
+    """The parts of a text between separators."""
+    return text.split(separator)
+
+
+def environment() -> SandboxedEnvironment:
+    """The one environment of all templates: sandboxed, strict, newline kept."""
+    env = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    env.filters.update(template_filter.items)
+    env.globals.update(zip=zip, enumerate=enumerate, len=len, chr=chr, ord=ord, str=str, int=int, float=float)
+    return env
+
+
+def computes(text: str) -> bool:
+    """Whether a text is a template."""
+    return "{{" in text or "{%" in text
+
+
+def text_template(text: str, what: str) -> Callable[[Fields], str]:
+    """A function from fields to text. Raises SpecError where the template is malformed; the function, where it wants
+    a name that the fields lack."""
+    if not computes(text):
+        return lambda fields: text
+    parts = _plain_parts(text, what)
+    if parts is not None:
+        return _joined(parts, text, what)
+    env = environment()
+    template = env.from_string(text)
+    return _guarded(lambda fields: template.render(fields), text, what)
+
+
+def value_template(spec: Any, what: str) -> Callable[[Fields], Any]:
+    """A function from a row to a value: a column by its name, a template's text, an expression's native value; lists
+    and maps of these. Numbers, booleans and null are themselves."""
+    if isinstance(spec, Mapping):
+        inner = {name: value_template(item, f"{what}.{name}") for name, item in spec.items()}
+        return lambda fields: {name: item(fields) for name, item in inner.items()}
+    if isinstance(spec, list | tuple):
+        items = [value_template(item, what) for item in spec]
+        return lambda fields: [item(fields) for item in items]
+    if not isinstance(spec, str):
+        return lambda fields: spec
+    if not computes(spec):
+        return _column(spec, what)
+    expression = _sole_expression(spec, what)
+    if expression is None:
+        return text_template(spec, what)
+    compiled = environment().compile_expression(expression, undefined_to_none=False)
+    return _guarded(lambda fields: _defined(compiled(fields)), spec, what)
+
+
+def _defined(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        str(value)  # a strict undefined raises UndefinedError with the name that is missing
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _defined(item)
+    return value
+
+
+def _column(name: str, what: str) -> Callable[[Fields], Any]:
+    def read(fields: Fields) -> Any:
+        try:
+            return fields[name]
+        except KeyError:
+            raise SpecError(f"{what} wants the column {name!r}; the row has {_names(fields)}") from None
+
+    return read
+
+
+def _names(fields: Fields) -> str:
+    return ", ".join(map(repr, fields)) or "no columns"
+
+
+def _body(text: str, what: str) -> list[nodes.Node]:
+    try:
+        body: list[nodes.Node] = list(environment().parse(text).body)
+    except TemplateError as error:
+        raise SpecError(f"{what}: the template {text!r:.120} is malformed: {error}") from None
+    return body
+
+
+def _plain_parts(text: str, what: str) -> list[tuple[bool, str]] | None:
+    """(is a name, text) pairs where a template is only text and bare names: these need no Jinja, and most are."""
+    body = _body(text, what)
+    if len(body) != 1 or not isinstance(body[0], nodes.Output):
+        return None
+    parts: list[tuple[bool, str]] = []
+    for node in body[0].nodes:
+        if isinstance(node, nodes.TemplateData):
+            parts.append((False, node.data))
+        elif isinstance(node, nodes.Name):
+            parts.append((True, node.name))
+        else:
+            return None
+    return parts
+
+
+def _joined(parts: list[tuple[bool, str]], text: str, what: str) -> Callable[[Fields], str]:
+    def join(fields: Fields) -> str:
+        try:
+            return "".join([str(fields[part]) if named else part for named, part in parts])
+        except KeyError as error:
+            raise SpecError(f"{what}: {text!r:.120} wants {error}; there is {_names(fields)}") from None
+
+    return join
+
+
+def _sole_expression(text: str, what: str) -> str | None:
+    body = _body(text, what)
+    alone = len(body) == 1 and isinstance(body[0], nodes.Output) and len(body[0].nodes) == 1
+    if not alone or isinstance(body[0].nodes[0], nodes.TemplateData):  # type: ignore[attr-defined]
+        return None
+    return text.strip().removeprefix("{{").removesuffix("}}").strip("-").strip()
+
+
+def _guarded(render: Callable[[Fields], Any], text: str, what: str) -> Callable[[Fields], Any]:
+    def guarded(fields: Fields) -> Any:
+        try:
+            return render(fields)
+        except SpecError:
+            raise
+        except Exception as error:  # noqa: BLE001  a template is a user's code: whatever it raises is told with its text
+            raise SpecError(f"{what}: {text!r:.120}: {error} (there is {_names(fields)})") from None
+
+    return guarded
