@@ -7,8 +7,8 @@ AssayError
 ├── LedgerError     the ledger cannot be opened, is none, or is of a newer schema      exit 2
 └── SandboxError    generated code cannot be run safely                                exit 2
 
-A question that a model fails to answer is none of these: it is a row of `failures`, with its cause, and the run goes on.
-Messages say what was wanted, what came and what there is.
+A question that a model fails to answer is none of these: it is a row of `failures`, with its cause, and the run
+goes on. Messages say what was wanted, what came and what there is.
 """
 
 from __future__ import annotations

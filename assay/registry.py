@@ -44,7 +44,7 @@ class Registry(Generic[F]):
 
 
 def load_catalog(folder: Path) -> None:
-    """Import every Python file of a user's catalogue folder, each once. Raises SpecError where one cannot be imported."""
+    """Import every Python file of a user's catalogue folder, each once. Raises SpecError where one does not import."""
     if not folder.is_dir():
         raise SpecError(f"--catalog {folder}: no such folder")
     for path in sorted(folder.glob("*.py")):
@@ -62,7 +62,7 @@ def import_file(name: str, path: Path) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  a user's file may raise anything; it is told with the file's name
+    except Exception as error:  # a user's file may raise anything; it is told with the file's name
         del sys.modules[name]
         raise SpecError(f"{path}: {type(error).__name__}: {error}") from error
     return module

@@ -20,7 +20,7 @@ Sample = Mapping[str, Any]
 """A question and what is right: `input`, `target`, `choices`, and whatever else the benchmark's `sample:` maps."""
 
 Kind = Literal["generate", "loglikelihood", "rolling", "choice", "embed"]
-"""What a model is asked for: text; sums of log-probabilities of continuations; of a whole text; of first tokens; vectors."""
+"""What a model is asked for: text; log-probabilities of continuations; of a whole text; of first tokens; vectors."""
 
 Message = dict[str, Any]
 """A turn: `{"role": "system" | "user" | "assistant", "content": text or parts}`; a part is
@@ -83,7 +83,7 @@ class Completion:
     text: str | None = None
     """`generate`: what was written, without the prompt, cut before the first stop string."""
     sums: Sequence[float] = ()
-    """Natural log-probability of each continuation (of the text, for `rolling`; restricted to the choices, for `choice`)."""
+    """Natural log-probability of each continuation (of the text, for `rolling`; among the choices, for `choice`)."""
     tokens: Sequence[int] = ()
     """Tokens of each continuation (scored tokens of the text, for `rolling`)."""
     greedy: Sequence[bool] = ()
