@@ -73,6 +73,8 @@ class Request:
     """Extras: `prompt_sums` (sum over the whole of context + continuation), `token_logprobs`."""
     seed: int = 0
     """For sampling: of this request and replica alone."""
+    gold: str | int | list[Any] | None = None
+    """The right answer, for a test double only; None for every other model."""
 
 
 @dataclass(slots=True)
