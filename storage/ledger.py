@@ -1,0 +1,205 @@
+"""The ledger: the one door to DuckDB.
+
+Only a run's parent process and those who ask questions come through it, each for a short transaction under a lock:
+
+    with Ledger(path).write() as con: ...     begins, commits, closes; rolls back on an error
+    with Ledger(path).read() as con: ...      sees what is committed, changes nothing
+
+Workers never open it: they leave segments in the spool. What a process that was killed had committed is there when the
+next one opens the file (DuckDB's write-ahead log); what it had not is not.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from assay.errors import LedgerError
+from storage.lock import PATIENCE, Lock, say
+from storage.migrations import migrate, steps, version
+
+_BROKEN = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.SerializationException)
+"""What DuckDB raises where the disk, the file or the memory is at fault and not the query."""
+
+_doors: dict[Path, _Door] = {}
+_doors_lock = threading.Lock()
+
+
+class Ledger:
+    """A ledger by its path; nothing is opened or made before it is read or written."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with _doors_lock:
+            self._door = _doors.setdefault(self.path.absolute(), _Door(self.path.absolute()))
+
+    @contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in a transaction: committed at the end, rolled back on an error. Makes the ledger if need be.
+
+        In a `write` of the same thread: the same connection and transaction. Waits while another process has the
+        ledger. Raises LedgerError where it cannot be opened or written, is none, or is of a newer schema.
+        """
+        with self._door.entered(writing=True) as con:
+            yield con
+
+    @contextmanager
+    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that can only read. Raises LedgerError as `write` does, and where there is no ledger."""
+        with self._door.entered(writing=False) as con:
+            yield con
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Do something once the transaction that is open is committed; never, if it is not."""
+        self._door.actions.append(action)
+
+    def checkpoint(self) -> None:
+        """Put what the write-ahead log holds into its place in the file: once a step, since each costs the more the
+        larger the tables are."""
+        with self._door.alone(writing=True) as con:
+            con.execute("CHECKPOINT")
+
+
+class _Door:
+    """What the threads of a process share of one ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = Lock(path)
+        self.thread = threading.RLock()
+        self.con: duckdb.DuckDBPyConnection | None = None
+        self.writing = False
+        self.actions: list[Callable[[], None]] = []
+
+    @contextmanager
+    def entered(self, writing: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self.thread:
+            if self.con is not None:
+                if writing and not self.writing:
+                    raise LedgerError(f"the ledger {self.path} is open for reading here: write after that")
+                yield self.con
+                return
+            with self.alone(writing) as con:
+                self.con, self.writing, self.actions = con, writing, []
+                try:
+                    if writing:
+                        with _transaction(con):
+                            yield con
+                    else:
+                        yield con
+                finally:
+                    self.con = None
+            for action in self.actions:
+                action()
+
+    @contextmanager
+    def alone(self, writing: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of our own, under the lock; what goes wrong with the file is a LedgerError."""
+        with self.thread, self._locked(writing):
+            try:
+                con = self._opened(writing)
+                try:
+                    yield con
+                finally:
+                    con.close()
+            except _BROKEN as error:
+                raise LedgerError(f"the ledger {self.path} failed: {_reason(error)}") from error
+
+    @contextmanager
+    def _locked(self, writing: bool) -> Iterator[None]:
+        if not writing and not _is_there(self.path):
+            raise LedgerError(f"no ledger at {self.path}")
+        if self.path.is_dir():
+            raise LedgerError(f"{self.path} is a folder, and the ledger is a file")
+        try:
+            with self.lock.held():
+                yield
+        except OSError as error:
+            if error.filename not in (str(self.lock.path), str(self.lock.holder)):
+                raise
+            raise LedgerError(f"the ledger {self.path} cannot be written: {error.strerror}") from error
+
+    def _opened(self, writing: bool) -> duckdb.DuckDBPyConnection:
+        """A connection to a ledger of today's schema; where there can be none, nothing is left behind."""
+        new = not _is_there(self.path)
+        if new and writing:
+            self.path.unlink(missing_ok=True)  # of no bytes: what a process leaves that is killed as it makes it
+        con = None
+        try:
+            con = _connect(self.path, read_only=not writing)
+            found = version(con)
+            if found < steps()[-1].version:
+                con = self._migrated(con, found, writing)
+            return con
+        except (LedgerError, duckdb.Error) as error:
+            if con is not None:
+                con.close()
+            if new and writing:
+                self.path.unlink(missing_ok=True)
+            self.lock.forget()
+            if isinstance(error, LedgerError):
+                raise LedgerError(f"{self.path} {error}") from None
+            raise LedgerError(f"{self.path} cannot be opened as a ledger: {_reason(error)}") from error
+
+    def _migrated(self, con: duckdb.DuckDBPyConnection, found: int, writing: bool) -> duckdb.DuckDBPyConnection:
+        if writing:
+            migrate(con)
+            return con
+        con.close()
+        if found == 0:
+            raise LedgerError("is no ledger: it is empty")
+        with suppress(duckdb.Error), _connect(self.path, read_only=False) as writer:
+            migrate(writer)
+        return _connect(self.path, read_only=True)
+
+
+def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+    config = {
+        "memory_limit": os.environ.get("ASSAY_DUCKDB_MEMORY", "1GB"),
+        "threads": 2,
+        "preserve_insertion_order": False,  # what must be in order says so
+        "checkpoint_threshold": "4GB",  # by its default, every collect rewrites what is there
+    }
+    start, told = time.monotonic(), False
+    while True:
+        try:
+            con = duckdb.connect(str(path), read_only=read_only, config=config)
+            con.execute("SET TimeZone = 'UTC'")
+            return con
+        except duckdb.IOException as error:
+            if "Could not set lock" not in str(error):
+                raise
+            # somebody who does not know our lock has it open: the duckdb shell, a notebook
+            if not told and time.monotonic() - start > PATIENCE:
+                say(f"the ledger {path} is open elsewhere; waiting. {_reason(error)}")
+                told = True
+            time.sleep(0.1)
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a failed COMMIT has rolled back, a fatal error has closed the database
+            con.execute("ROLLBACK")
+        raise
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() and (path.is_dir() or path.stat().st_size > 0)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what DuckDB says, without the kind of error in front."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    kind, _, rest = first.partition(": ")
+    return rest if kind.endswith("Error") and rest else first
