@@ -1,0 +1,86 @@
+"""The outside, one file an adapter; the file's name is the adapter's name.
+
+A model adapter is a module with `describe(spec: ModelSpec) -> ModelInfo`, which loads nothing, and
+`load(spec: ModelSpec) -> Model`. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue folder
+(`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from assay.errors import ModelError, SpecError, unknown
+from assay.keys import digest
+from assay.registry import import_file
+
+OURS = Path(__file__).parent / "models"
+GROUP = "assay.models"
+_OWN = ("adapters", "assay", "storage")
+
+
+def model_adapter(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
+    """The module of a model adapter, imported now and not before.
+
+    Raises SpecError for an unknown name or one that is no adapter, ModelError where a library that it imports is
+    missing.
+    """
+    try:
+        module = _module(name, catalog)
+    except ModuleNotFoundError as error:
+        raise _missing(name, error) from error
+    except SpecError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise _missing(name, error.__cause__) from error
+        raise
+    for function in ("describe", "load"):
+        if not callable(getattr(module, function, None)):
+            where = getattr(module, "__file__", None) or module.__name__
+            raise SpecError(f"the model adapter {name!r} ({where}) has no function {function}(spec)")
+    return module
+
+
+def library(name: str, adapter: str, install: str = "") -> ModuleType:
+    """A library that an adapter needs, imported. Raises ModelError with the command that installs it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise _missing(adapter, error, install) from error
+
+
+def model_adapters(catalog: Sequence[Path] = ()) -> list[str]:
+    """The names of all model adapters there are."""
+    return sorted({*_files(catalog), *(point.name for point in entry_points(group=GROUP))})
+
+
+def _module(name: str, catalog: Sequence[Path]) -> ModuleType:
+    path = _files(catalog).get(name)
+    if path is None:
+        for point in entry_points(group=GROUP, name=name):
+            module: ModuleType = point.load()
+            return module
+        raise SpecError(unknown("model adapter", name, model_adapters(catalog)))
+    if path.parent == OURS:
+        return import_module(f"adapters.models.{name}")
+    alias = f"assay_catalog_{digest(str(path.resolve()).encode())}"
+    return sys.modules[alias] if alias in sys.modules else import_file(alias, path)
+
+
+def _files(catalog: Sequence[Path]) -> dict[str, Path]:
+    """Adapters that are files, by name; ours come before a user's, an earlier folder before a later one."""
+    found: dict[str, Path] = {}
+    for folder in (OURS, *(folder / "models" for folder in catalog)):
+        for path in sorted(folder.glob("[!_]*.py")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def _missing(adapter: str, error: ModuleNotFoundError, install: str = "") -> Exception:
+    package = (error.name or str(error)).partition(".")[0]
+    if package in _OWN:  # a slip inside the project, not a library that the user lacks
+        return error
+    return ModelError(f"adapter {adapter!r} needs the package {package}: pip install {install or package}")
