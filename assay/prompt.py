@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import orjson
+
 from assay.errors import SpecError
 from assay.keys import canonical, digest
 from assay.messages import splice, turns_json
+from assay.solve import Question
 from assay.spec import Benchmark, Choice, PromptSpec
 from assay.template import computes, text_template, value_template
-from assay.types import Sample
+from assay.types import Kind, Sample
 
 Text = Callable[[Sample], str]
 
@@ -26,12 +29,14 @@ class Ask(NamedTuple):
     """One request of a sample, as the ledger keeps it."""
 
     request_key: str
+    kind: Kind
     header_key: str | None
     header: str | None
     messages: str
     continuations: list[str]
     choice: int
     """Which choice it is for, where each has a context of its own; else -1."""
+    needs: Sequence[str] = ()
 
 
 class Prompter:
@@ -49,6 +54,7 @@ class Prompter:
         self.turns = _turns(self.prompt, name)
         self.written = text_template(self.prompt.answer, f"{name}.answer") if self.prompt.answer is not None else None
         self.choices = _choices(benchmark)
+        self.needs = sorted(benchmark.needs)
         self.demos: dict[int, tuple[Sample, str]] = {}
         self.headers: dict[tuple[str, str, tuple[int, ...]], str | None] = {}
 
@@ -131,14 +137,22 @@ class Prompter:
         ]
 
     def _ask(self, header: str | None, messages: str, continuations: list[str], choice: int) -> Ask:
-        whole = splice(header, messages)
-        content = f"{self.benchmark.kind}\0{whole}\0".encode() + (canonical(continuations) if continuations else b"")
-        return Ask(digest(content), _header_key(header), header, messages, continuations, choice)
+        return _ask(self.benchmark.kind, header, messages, continuations, choice, self.needs)
 
 
-def needs_of(benchmark: Benchmark) -> list[str]:
-    """The extras that a benchmark's requests ask for."""
-    return sorted(benchmark.needs)
+def ask_of(question: Question) -> Ask:
+    """A solver's question as the ledger keeps it."""
+    messages = orjson.dumps([{"role": m["role"], "content": m["content"]} for m in question.messages]).decode()
+    return _ask(question.kind, None, messages, list(question.continuations), -1, ())
+
+
+def _ask(
+    kind: Kind, header: str | None, messages: str, continuations: list[str], choice: int, needs: Sequence[str]
+) -> Ask:
+    """The key holds the extras too: an answer without them is no answer to a request that wants them."""
+    whole = splice(header, messages)
+    content = f"{kind}\0{whole}\0{','.join(needs)}\0".encode() + (canonical(continuations) if continuations else b"")
+    return Ask(digest(content), kind, _header_key(header), header, messages, continuations, choice, needs)
 
 
 @lru_cache(maxsize=256)

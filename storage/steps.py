@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.spool import publish, shard_path
+from storage.spool import publish, shard_path, whole
 
 _WANTED = """
 CREATE OR REPLACE TEMP TABLE wanted AS
@@ -129,17 +129,27 @@ def write_shards(con: duckdb.DuckDBPyConnection, model_key: str, assignment: pa.
     if not count:
         return []
     with TemporaryDirectory(prefix=".plan-", dir=folder) as parts:
-        con.execute(f"SET partitioned_write_max_open_files = {count + 1}")  # each shard one file
+        con.execute(f"SET partitioned_write_max_open_files = {count + 1}")
         con.execute(_FIRST)
         con.execute(_SHARDS.format(folder=parts.replace("'", "''")), {"model": model_key})
-        written = []
-        for part in sorted(Path(parts).glob("shard=*/*.parquet")):
-            shard = unquote(part.parent.name.removeprefix("shard="))
-            path = shard_path(folder, shard)
-            publish(part, path)
-            written.append(Written(shard, path, pq.read_metadata(path).num_rows))
+        written = [_shard(part, folder) for part in sorted(Path(parts).glob("shard=*"))]
     con.unregister("assignment")
     return written
+
+
+def _shard(part: Path, folder: Path) -> Written:
+    """Move what DuckDB wrote for one shard, which may be several files, to the one place where it is looked for."""
+    shard = unquote(part.name.removeprefix("shard="))
+    path = shard_path(folder, shard)
+    files = sorted(part.glob("*.parquet"))
+    if len(files) == 1:
+        publish(files[0], path)
+    else:
+        with whole(path) as merged, pq.ParquetWriter(merged, pq.read_schema(files[0]), compression="zstd") as writer:
+            for file in files:
+                for batch in pq.ParquetFile(file).iter_batches():
+                    writer.write_batch(batch)
+    return Written(shard, path, pq.read_metadata(path).num_rows)
 
 
 def claim(con: duckdb.DuckDBPyConnection, run_id: str, seconds: float) -> None:

@@ -1,0 +1,85 @@
+"""How a benchmark's answers are read and scored: its `extract:`, `score:` and `metrics:`, resolved to functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from assay.extract import extractor
+from assay.keys import canonical
+from assay.metrics import metric
+from assay.registry import version_of
+from assay.score import scorer
+from assay.spec import Benchmark, Step
+
+
+class Reading(NamedTuple):
+    """One way of reading a reply: a filter."""
+
+    filter: str
+    chain: tuple[Any, ...]
+    identity: list[Any]
+    """What changes what is read: the steps and the versions of their functions."""
+
+
+class Scoring(NamedTuple):
+    """One figure of a benchmark: a scorer over a filter's predictions, and the metric over its scores."""
+
+    shown: str
+    """What tables call it."""
+    filter: str
+    scorer: str
+    """Its name, and its options where it has any."""
+    function: Callable[..., Any]
+    options: dict[str, Any]
+    metric: str
+    metric_options: dict[str, Any]
+
+
+def name_of(step: Step) -> tuple[str, dict[str, Any]]:
+    """A step's function and its options."""
+    if isinstance(step, str):
+        return step, {}
+    ((name, options),) = step.items()
+    return name, dict(options or {})
+
+
+def readings(benchmark: Benchmark) -> list[Reading]:
+    """The filters of a benchmark: its own, and those that its scorers read by default. Raises SpecError."""
+    chains: dict[str, tuple[Any, ...]] = dict(benchmark.extract)
+    for step in benchmark.score:
+        reads = _reads(step)
+        if reads:
+            chains.setdefault(reads, (reads,))
+    if not chains:
+        chains[""] = ("stripped",)
+    return [Reading(name, chain, [chain, [version_of(extractor[f]) for f in _functions(chain)]]) for name, chain in chains.items()]
+
+
+def _reads(step: Step) -> str | None:
+    reads: str | None = getattr(scorer[name_of(step)[0]], "reads", None)
+    return reads
+
+
+def _functions(chain: Any) -> list[str]:
+    if isinstance(chain, list | tuple):
+        return [name for step in chain for name in _functions(step)]
+    return [name_of(chain)[0]]
+
+
+def scorings(benchmark: Benchmark) -> list[Scoring]:
+    """The figures of a benchmark, in its order. Raises SpecError for a scorer or metric that is not there."""
+    found = []
+    for step in benchmark.score:
+        name, options = name_of(step)
+        reads, shown = _reads(step), options.pop("as", None)
+        metrics = [options.pop("metric")] if "metric" in options else list(benchmark.metrics)
+        identity = f"{name} {canonical(options).decode()}" if options else name
+        for filter_ in [reads] if reads else list(benchmark.extract) or [""]:
+            for one in metrics:
+                called, arguments = name_of(one)
+                metric[called]  # an unknown metric is told before anything is asked
+                title = shown or (name if called == "mean" else called)
+                suffix = f",{filter_}" if filter_ and not reads else ""
+                found.append(Scoring(title + suffix, filter_, identity, scorer[name], options, called, arguments))
+    return found

@@ -1,0 +1,1 @@
+"""The commands of `assay`, one a file, named as the file is."""

@@ -1,0 +1,144 @@
+"""Running an evaluation from the command line: server, flow, progress, what is said at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from assay.errors import SpecError
+from assay.spec import EvalSpec
+from flows.server import Embedded, drain, serving
+from flows.table import figures, queries_to_try, score_table, troubles
+from storage.ledger import Ledger
+
+console = Console(stderr=True)
+
+
+def run_spec(spec: EvalSpec, ledger: Path, refresh: bool = False, as_json: bool = False) -> int:
+    """Evaluate a spec, or resume the unfinished run of the same spec; the exit code."""
+    with serving() as server:  # it starts while the spec is checked
+        from tasks.check import check
+
+        check(spec)
+        book = Ledger(ledger)
+        run_id = None if refresh else _unfinished(book, spec)
+        if run_id:
+            console.print(f"resuming the unfinished run {run_id} of the same spec")
+        else:
+            from tasks.context import create
+
+            run_id = create(spec, book, refresh)
+        return _run(book, run_id, server, as_json)
+
+
+def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
+    """Complete an unfinished run: the one named, else the newest. Raises SpecError where there is none."""
+    book = Ledger(ledger)
+    with book.read() as con:
+        rows = con.execute(
+            "SELECT run_id, state, spec FROM runs WHERE (run_id = $1 OR $1 IS NULL AND state != 'done')"
+            " ORDER BY created DESC", [run_id]
+        ).fetchall()  # fmt: skip
+    if not rows:
+        raise SpecError(f"{ledger} has no run {run_id!r}" if run_id else f"{ledger} has no unfinished run: nothing to resume")
+    with serving() as server:
+        from tasks.check import check
+
+        check(EvalSpec.model_validate_json(rows[0][2]))
+        return _run(book, rows[0][0], server, as_json)
+
+
+def _unfinished(book: Ledger, spec: EvalSpec) -> str | None:
+    """The unfinished run of the same spec that no living process is at."""
+    if not book.path.exists():
+        return None
+    with book.read() as con:
+        row = con.execute(
+            "SELECT run_id FROM runs WHERE spec_hash = ? AND state IN ('running', 'interrupted')"
+            " AND (lease IS NULL OR lease < now()::TIMESTAMP) ORDER BY created DESC LIMIT 1",
+            [spec.hash],
+        ).fetchone()
+    return row[0] if row else None
+
+
+def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> int:
+    ledger = str(book.path.absolute())
+    try:
+        state = _flow(ledger, run_id, server)
+    except KeyboardInterrupt:
+        console.print(f"\ninterrupted; what was answered is kept. To complete it: assay resume {run_id} --ledger {book.path}")
+        return 130
+    rows = figures(book, run_id)
+    if not as_json:
+        Console().print(score_table(rows))
+    for line in troubles(book, run_id):
+        console.print(line, style="yellow")
+    if as_json:
+        print(orjson.dumps({"run": run_id, "ledger": str(book.path), "scores": rows}).decode())
+    else:
+        console.print(queries_to_try(book.path, run_id))
+    return 0 if state == "done" else 1
+
+
+def _flow(ledger: str, run_id: str, server: Embedded | None) -> str:
+    """Run the flow, with progress bars, on the server that there is; the run's state."""
+    if server:
+        os.environ["PREFECT_API_URL"] = server.url
+    from prefect import tags
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.evaluation import evaluation
+
+    if server:
+        server.ready()
+    # a heartbeat thread would hold up the end of the flow by a second; the embedded server watches this process itself
+    quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if server else {}
+    with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars():
+        final = evaluation(ledger, run_id, return_state=True)
+    if server:
+        details = final.state_details
+        drain(server.url, str(details.flow_run_id), expected_tasks(ledger, run_id))
+    return str(final.result())
+
+
+def expected_tasks(ledger: str, run_id: str) -> int:
+    """How many task runs the flow of this process had."""
+    from tasks.counting import count
+
+    return count()
+
+
+class Bars:
+    """Progress bars of the steps, on stderr; lines now and then where it is no terminal."""
+
+    def __init__(self) -> None:
+        self.bars = Progress(
+            TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        from tasks.progress import show_on
+
+        show_on(self.advance)
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from tasks.progress import silence
+
+        self.bars.stop()
+        silence(self.advance)
+
+    def advance(self, what: str, by: int, total: int | None) -> None:
+        """Move a bar on; `total` is added to what the bar is to reach."""
+        if what not in self.tasks:
+            self.tasks[what] = self.bars.add_task(what, total=0)
+        task = next(t for t in self.bars.tasks if t.id == self.tasks[what])
+        reached = (task.total or 0) + (total if total is not None else by)
+        self.bars.update(self.tasks[what], total=reached, advance=by)

@@ -1,0 +1,111 @@
+"""Requests as columns on their way into the ledger: each header and each request goes in once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from assay.keys import canonical, digest, generator
+from assay.prompt import Ask, Prompter, gold_index
+from assay.spec import Benchmark
+from assay.types import Sample, Sampling
+from storage.ledger import Ledger
+
+
+class Columns:
+    """The requests of a chunk of samples, as columns."""
+
+    def __init__(self, benchmark: Benchmark, prompter: Prompter, seed: int, sampling: Sampling) -> None:
+        self.benchmark, self.prompter, self.seed, self.sampling = benchmark, prompter, seed, sampling
+        self.fixed = sampling.temperature == 0
+        self.greedy_key: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
+        self.requests: dict[str, Ask] = {}
+        self.asked: list[tuple[Any, ...]] = []
+        self.shown: list[tuple[Any, ...]] = []
+
+    def add(self, ordinal: int, sample_key: str, sample: Sample, demos: list[tuple[int, Sample]]) -> None:
+        """A sample's requests of the first round, in every replica, and its demonstrations."""
+        gold = self._gold(sample)
+        for ask in self.prompter.asks(sample, [demo for _, demo in demos]):
+            for replica in range(self.sampling.replicas):
+                self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", gold)
+        self.shown += [(sample_key, rank, str(place), canonical(demo).decode()) for rank, (place, demo) in enumerate(demos)]
+
+    def add_ask(
+        self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None
+    ) -> None:
+        """One request of a sample."""
+        self.requests[ask.request_key] = ask
+        if ask.header_key and ask.header:
+            self.headers[ask.header_key] = ask.header
+        seed, sampling_key = self._seed(ask.kind, sample_key, replica, turn)
+        self.asked.append(
+            (ordinal, sample_key, ask.request_key, role, ask.choice, replica, turn, sampling_key, seed, gold)
+        )
+
+    def _seed(self, kind: Any, sample_key: str, replica: int, turn: int) -> tuple[int, str]:
+        if self.fixed or kind != "generate":
+            if kind not in self.greedy_key:
+                self.greedy_key[kind] = digest(canonical(self.sampling.identity(kind, 0)))
+            return 0, self.greedy_key[kind]
+        seed = generator(self.seed, self.benchmark.name, sample_key, replica, turn).getrandbits(31)
+        return seed, digest(canonical(self.sampling.identity(kind, seed)))
+
+    def _gold(self, sample: Sample) -> str | None:
+        """What the test double `echo:oracle` answers: the answer as a demonstration would write it."""
+        if sample.get("target") is None or self.benchmark.kind == "rolling":
+            return None
+        if self.benchmark.kind == "generate":
+            return orjson.dumps(self.prompter.answer(sample)).decode()
+        return orjson.dumps(gold_index(sample, [text for _, text in self.prompter.choices(sample)])).decode()
+
+    def insert(self, ledger: Ledger, step_key: str, round: int = 0) -> None:
+        """Put the chunk into the ledger in one transaction."""
+        if not self.asked:
+            return
+        asks = list(self.requests.values())
+        with ledger.write() as con:
+            con.register("new_headers", pa.table({"k": list(self.headers), "m": list(self.headers.values())}, schema=HEADERS))
+            con.register("new_requests", _table(REQUESTS, [(a.request_key, a.kind, a.header_key, a.messages, a.continuations, list(a.needs)) for a in asks]))
+            con.register("new_asked", _table(ASKED, self.asked))
+            con.register("new_shown", _table(SHOWN, self.shown))
+            con.execute("INSERT INTO headers FROM new_headers n WHERE NOT EXISTS (FROM headers h WHERE h.header_key = n.k)")
+            con.execute(
+                "INSERT INTO requests SELECT request_key, kind, header_key, messages, continuations, needs"
+                " FROM new_requests n WHERE NOT EXISTS (FROM requests r WHERE r.request_key = n.request_key)"
+            )
+            con.execute(
+                "INSERT INTO asked (prompted, ordinal, sample_key, request_key, role, choice, replica, round, turn,"
+                " sampling, sampling_key, seed, gold) SELECT ?, ordinal, sample_key, request_key, role, choice,"
+                " replica, ?, turn, ?, sampling_key, seed, gold FROM new_asked",
+                [step_key, round, self.sampling.model_dump_json()],
+            )
+            con.execute(
+                "INSERT INTO demonstrations (prompted, sample_key, rank, demo_key, demo)"
+                " SELECT ?, sample_key, rank, demo_key, demo FROM new_shown", [step_key]
+            )
+
+
+def _table(schema: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+HEADERS = pa.schema({"k": pa.string(), "m": pa.string()})
+REQUESTS = pa.schema(
+    {
+        "request_key": pa.string(), "kind": pa.string(), "header_key": pa.string(), "messages": pa.string(),
+        "continuations": pa.list_(pa.string()), "needs": pa.list_(pa.string()),
+    }
+)  # fmt: skip
+ASKED = pa.schema(
+    {
+        "ordinal": pa.int64(), "sample_key": pa.string(), "request_key": pa.string(), "role": pa.string(),
+        "choice": pa.int32(), "replica": pa.int32(), "turn": pa.int32(), "sampling_key": pa.string(),
+        "seed": pa.int64(), "gold": pa.string(),
+    }
+)  # fmt: skip
+SHOWN = pa.schema({"sample_key": pa.string(), "rank": pa.int32(), "demo_key": pa.string(), "demo": pa.string()})

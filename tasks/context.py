@@ -1,0 +1,217 @@
+"""A run and what its steps share: the spec, the benchmarks, the models, the ledger, the spool.
+
+Steps are handed a ledger's path and a run's id, never data; each process reads the rest from the ledger once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from filelock import FileLock
+
+from adapters import model_adapter
+from assay.catalog import load_benchmark, load_model, load_suite
+from assay.errors import SpecError
+from assay.functions import load_functions
+from assay.keys import key
+from assay.registry import load_catalog, load_plugins
+from assay.spec import Benchmark, EvalSpec, ModelSpec
+from assay.types import ModelInfo, Sampling
+from storage.ledger import Ledger
+from tasks.manifest import versions
+
+LEASE = timedelta(seconds=60)
+"""How long a run counts as alive after its process last said so."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of a run, described but not loaded."""
+
+    key: str
+    spec: ModelSpec
+    info: ModelInfo
+
+
+@dataclass
+class StepRecord:
+    """A step of one benchmark (or model) in one run."""
+
+    fresh: bool
+    """Whether its rows have to be made; else they are there from this or an earlier run, and are linked."""
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in this process."""
+
+    ledger: Ledger
+    id: str
+    spec: EvalSpec
+    benchmarks: Mapping[str, Benchmark]
+    models: Mapping[str, Subject]
+    refresh: bool = False
+    began: datetime = field(default_factory=lambda: now())
+    """When this process took the run up: what failed since then is not asked again in this attempt."""
+    keys: dict[tuple[str, str, str, int], str] = field(default_factory=dict)
+    """(step, benchmark, model, round) -> step key, of what is done."""
+
+    @property
+    def spool(self) -> Path:
+        """The folder of this run's shards and segments."""
+        return spool_of(self.ledger.path) / self.id
+
+    def sampling(self, benchmark: Benchmark) -> Sampling:
+        """The benchmark's sampling with the spec's overrides."""
+        return Sampling.model_validate(benchmark.sampling.model_dump() | self.spec.sampling)
+
+    @contextmanager
+    def step(
+        self, step: str, benchmark: str, step_key: str, table: str = "", model: str = "", round: int = 0
+    ) -> Iterator[StepRecord]:
+        """One step: `fresh` is false where its rows are in the ledger already; on leaving it is recorded as done.
+
+        Two runs that want the same rows do not make them twice: the second waits and links. Rows of an attempt that
+        was cut off are removed first (`table`, by its first column, the step's key).
+        """
+        locks = spool_of(self.ledger.path) / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{step_key}.lock"):
+            with self.ledger.read() as con:
+                done = con.execute(
+                    "SELECT rows FROM steps WHERE step_key = ? AND state = 'done' LIMIT 1", [step_key]
+                ).fetchone()
+            record = StepRecord(fresh=done is None, rows=done[0] if done else 0)
+            if record.fresh and table:
+                with self.ledger.write() as con:
+                    column = {"samples": "prepared", "asked": "prompted", "predictions": "predicted", "scores": "scored"}
+                    con.execute(f"DELETE FROM {table} WHERE {column[table]} = ?", [step_key])
+            began = time.perf_counter()
+            yield record
+            seconds = time.perf_counter() - began
+            self._record(step, benchmark, model, round, step_key, "done", record.rows, seconds, None)
+        self.keys[step, benchmark, model, round] = step_key
+
+    def fail(self, step: str, benchmark: str, error: Exception, model: str = "") -> None:
+        """Record that a benchmark cannot go on, and why."""
+        self._record(step, benchmark, model, 0, "", "failed", 0, 0.0, str(error))
+
+    def _record(self, *row: Any) -> None:
+        step, benchmark, model, round_, step_key, state, rows, seconds, error = row
+        with self.ledger.write() as con:
+            con.execute(
+                "DELETE FROM steps WHERE run_id = ? AND step = ? AND benchmark = ? AND model_key = ? AND round = ?",
+                [self.id, step, benchmark, model, round_],
+            )
+            con.execute(
+                "INSERT INTO steps (run_id, step, benchmark, model_key, round, step_key, state, rows, seconds, recorded, error)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [self.id, step, benchmark, model, round_, step_key, state, rows, seconds, now(), error],
+            )
+
+    def key_of(self, step: str, benchmark: str, model: str = "", round: int = 0) -> str:
+        """The key under which a step's rows lie."""
+        return self.keys[step, benchmark, model, round]
+
+    def prompted(self, benchmark: str, model: str) -> list[str]:
+        """The keys of all that was asked of a model for a benchmark, round by round."""
+        return [
+            step_key
+            for (step, name, owner, _), step_key in sorted(self.keys.items())
+            if step == "prompt" and name == benchmark and owner == model
+        ]
+
+    def alive(self, benchmarks: list[str]) -> list[str]:
+        """Those that have not failed."""
+        with self.ledger.read() as con:
+            rows = con.execute("SELECT benchmark FROM steps WHERE run_id = ? AND state = 'failed'", [self.id]).fetchall()
+        failed = {row[0] for row in rows}
+        return [name for name in benchmarks if name not in failed]
+
+
+def spool_of(ledger: Path) -> Path:
+    """The folder beside a ledger through which records pass between processes."""
+    return ledger.with_name(ledger.name + ".spool")
+
+
+def now() -> datetime:
+    """The time as the ledger keeps it: UTC."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
+    """The benchmarks and models that a spec names, read and described.
+
+    Raises SpecError and ModelError for what is misspelt, missing or cannot be loaded.
+    """
+    load_functions()
+    load_plugins()
+    for folder in spec.catalog:
+        load_catalog(folder)
+    names = list(dict.fromkeys([*spec.benchmarks, *(b for s in spec.suites for b in load_suite(s, spec.catalog))]))
+    benchmarks = {b.id: b for b in (load_benchmark(name, spec.catalog) for name in names)}
+    subjects = {}
+    for given in spec.models:
+        model = load_model(given, spec.catalog) if isinstance(given, str) else given
+        info = model_adapter(model.adapter, spec.catalog).describe(model)
+        subject = Subject(key(model.adapter, dict(info.identity)), model, info)
+        if subject.key in subjects:
+            raise SpecError(f"{model.label} and {subjects[subject.key].spec.label} are the same model: name it once")
+        subjects[subject.key] = subject
+    return benchmarks, subjects
+
+
+def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str = "") -> str:
+    """Record a new run; its id."""
+    benchmarks, subjects = resolve(spec)
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    with ledger.write() as con:
+        con.execute(
+            "INSERT INTO runs (run_id, spec, spec_hash, state, created, lease, pid, host, versions, refresh)"
+            " VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?)",
+            [run_id, spec.model_dump_json(), spec.hash, now(), now() + LEASE, os.getpid(),
+             socket.gethostname(), orjson.dumps(versions()).decode(), refresh],
+        )  # fmt: skip
+        for subject in subjects.values():
+            model, info = subject.spec, subject.info
+            con.execute(
+                "INSERT INTO models SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
+                " WHERE NOT EXISTS (FROM models WHERE model_key = ?)",
+                [subject.key, model.label, model.adapter, model.path, orjson.dumps(dict(info.identity)).decode(),
+                 orjson.dumps(dict(info.facts)).decode(), info.chat, model.family, model.step, subject.key],
+            )  # fmt: skip
+        for benchmark in benchmarks.values():
+            con.execute(
+                "INSERT INTO recipes SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (FROM recipes WHERE recipe_key = ?)",
+                [benchmark.recipe_key, benchmark.name, benchmark.variant, benchmark.dimension,
+                 benchmark.model_dump_json(by_alias=True), benchmark.recipe_key],
+            )  # fmt: skip
+    return run_id
+
+
+@lru_cache(maxsize=8)
+def open_run(ledger: str, run_id: str) -> Run:
+    """A run by its ledger's path and its id. Raises SpecError where the ledger has no such run."""
+    book = Ledger(Path(ledger))
+    with book.read() as con:
+        found = con.execute("SELECT spec, refresh FROM runs WHERE run_id = ?", [run_id]).fetchone()
+        if found is None:
+            raise SpecError(f"the ledger {ledger} has no run {run_id!r}")
+        done = con.execute(
+            "SELECT step, benchmark, model_key, round, step_key FROM steps WHERE run_id = ? AND state = 'done'", [run_id]
+        ).fetchall()
+    spec = EvalSpec.model_validate_json(found[0])
+    benchmarks, subjects = resolve(spec)
+    return Run(book, run_id, spec, benchmarks, subjects, found[1], {row[:4]: row[4] for row in done})

@@ -1,0 +1,55 @@
+"""A run's lease: renewed while its process lives, so that others know when its claims are void."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from assay.errors import LedgerError
+from tasks.context import LEASE, Run, now
+
+
+@contextmanager
+def leased(run: Run, flow_run: str = "") -> Iterator[None]:
+    """Hold a run for the time of a block: its state is `running` inside, `interrupted` where the block is left by an
+    error, and its claims are released."""
+    _set(run, "running", flow_run)
+    stop = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(run, stop), daemon=True)
+    renewing.start()
+    try:
+        yield
+    except BaseException:
+        stop.set()
+        _leave(run, "interrupted")
+        raise
+    finally:
+        stop.set()
+    _leave(run, None)
+
+
+def _set(run: Run, state: str, flow_run: str) -> None:
+    with run.ledger.write() as con:
+        con.execute(
+            "UPDATE runs SET state = ?, lease = ?, pid = ?, host = ?, prefect_flow_run = ?, finished = NULL, error = NULL"
+            " WHERE run_id = ?",
+            [state, now() + LEASE, os.getpid(), socket.gethostname(), flow_run, run.id],
+        )
+
+
+def _renew(run: Run, stop: threading.Event) -> None:
+    while not stop.wait(LEASE.total_seconds() / 3):
+        try:
+            with run.ledger.write() as con:
+                con.execute("UPDATE runs SET lease = ? WHERE run_id = ?", [now() + LEASE, run.id])
+        except LedgerError as error:  # a full disk shows in the step that writes next; the lease may lapse meanwhile
+            print(f"assay: the lease of {run.id} could not be renewed: {error}", flush=True)
+
+
+def _leave(run: Run, state: str | None) -> None:
+    with run.ledger.write() as con:
+        con.execute("DELETE FROM claims WHERE run_id = ?", [run.id])
+        con.execute("UPDATE runs SET lease = NULL, state = coalesce(?, state) WHERE run_id = ?", [state, run.id])

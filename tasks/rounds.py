@@ -1,0 +1,59 @@
+"""The next round: what solvers ask once their earlier questions are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from assay.keys import key
+from assay.prompt import Prompter, ask_of
+from assay.reading import name_of
+from assay.registry import version_of
+from assay.samples import loads
+from assay.solve import solver
+from assay.types import Reply
+from tasks.columns import Columns
+from tasks.context import Run, open_run
+from tasks.postprocess import fingerprint
+from tasks.steps import each
+from tasks.transcripts import solve, transcripts
+
+
+@task(name="next round", cache_policy=NO_CACHE)
+def rounds_task(ledger: str, run_id: str, model: str, benchmarks: list[str], round: int) -> int:
+    """How many new questions the solvers of some benchmarks have for a model; they are in the ledger."""
+    run = open_run(ledger, run_id)
+    counts: list[int] = []
+    each(run, "prompt", benchmarks, lambda name: counts.append(next_round(run, name, model, round)), model)
+    return sum(counts)
+
+
+def next_round(run: Run, name: str, model: str, round: int) -> int:
+    """Have the questions that follow from a model's answers in the ledger; how many there are."""
+    benchmark = run.benchmarks[name]
+    prompted = [k for k in run.prompted(name, model) if k != run.keys.get(("prompt", name, model, round))]
+    solver_name, options = name_of(benchmark.solver)
+    step_key = key(
+        "round", round, prompted, model, fingerprint(run, prompted, model), version_of(solver[solver_name]), options
+    )
+    with run.step("prompt", name, step_key, "asked", model, round) as step:
+        if step.fresh:
+            prompter, sampling = Prompter(benchmark), run.sampling(benchmark)
+            for chunk in transcripts(run, benchmark, model, prompted):
+                columns = Columns(benchmark, prompter, run.spec.seed, sampling)
+                for ordinal, sample_key, replica, fields, prompt, exchanges in chunk:
+                    step.rows += _ask(columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
+                columns.insert(run.ledger, step_key, round)
+    return step.rows
+
+
+def _ask(columns: Columns, *told: Any) -> int:
+    ordinal, sample_key, replica, sample, prompt, exchanges = told
+    result = solve(columns.benchmark, sample, prompt, exchanges)
+    if isinstance(result, Reply):
+        return 0
+    for turn, question in enumerate(result):
+        columns.add_ask(ordinal, sample_key, ask_of(question), replica, turn, question.role)
+    return len(result)
