@@ -7,8 +7,10 @@ A function registers itself by a decorator; one from outside comes in from a cat
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -72,3 +74,19 @@ def load_plugins() -> None:
     """Import what installed distributions offer under the entry-point group `assay.plugins`."""
     for point in entry_points(group="assay.plugins"):
         point.load()
+
+
+def version_of(function: Callable[..., Any]) -> str:
+    """What changes when the function is written otherwise: the digest of the file that it stands in.
+
+    The whole file, since a function's helpers stand beside it; where there is no file, its name.
+    """
+    path = inspect.getsourcefile(inspect.unwrap(function))
+    if path is None or not Path(path).exists():
+        return digest(f"{function.__module__}.{function.__qualname__}".encode())
+    return _digest_of(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_of(path: str, mtime_ns: int) -> str:
+    return digest(Path(path).read_bytes())
