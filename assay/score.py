@@ -1,0 +1,130 @@
+"""Scorers: what was found, held against what is right, for questions with choices. (Of texts: `score_text`.)
+
+A scorer is a function `(value, sample, **options)` that gives a number, a boolean, None (not scored) or a Scored. What
+it reads, where that is not the benchmark's own filter, it says by `@reads(extractor)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from assay.errors import SpecError
+from assay.prompt import gold_index
+from assay.registry import Registry
+from assay.types import Sample, Scored
+
+Scorer = Callable[..., "float | bool | Scored | None"]
+"""`(value, sample, **options)` -> a number, a boolean, None, or a Scored."""
+
+S = TypeVar("S", bound=Scorer)
+
+scorer: Registry[Scorer] = Registry("scorer")
+
+Choices = Mapping[str, Any]
+"""`choices`, their texts, and `sums`, their log-probabilities: what `choice_sums` finds."""
+
+
+def reads(name: str) -> Callable[[S], S]:
+    """Say which extractor a scorer reads, whatever the benchmark's `extract:`."""
+
+    def mark(function: S) -> S:
+        function.__dict__["reads"] = name
+        return function
+
+    return mark
+
+
+@scorer
+@reads("choice_sums")
+def acc(value: Choices, sample: Sample) -> bool:
+    """Whether the likeliest choice is right (lm-eval's acc)."""
+    return _right(value["sums"], value, sample)
+
+
+@scorer
+@reads("choice_sums")
+def acc_norm(value: Choices, sample: Sample) -> bool:
+    """Whether the likeliest choice a character is right (lm-eval's acc_norm); the delimiter is not counted."""
+    return _right(_each(value, len), value, sample)
+
+
+@scorer
+@reads("choice_sums")
+def acc_bytes(value: Choices, sample: Sample) -> bool:
+    """Whether the likeliest choice a UTF-8 byte is right (lm-eval's acc_bytes)."""
+    return _right(_each(value, lambda text: len(text.encode())), value, sample)
+
+
+@scorer
+@reads("prompt_means")
+def acc_ppl(value: Choices, sample: Sample) -> bool:
+    """Whether the choice of the least perplexity of the whole text is right (OpenCompass's ppl)."""
+    return _right(value["sums"], value, sample)
+
+
+@scorer
+@reads("choice_sums")
+def chosen(value: Choices, sample: Sample) -> Scored:
+    """As `acc`, with the pair {pred, gold} for the metrics f1 and mcc."""
+    gold, best = _gold(value, sample), _best(value["sums"])
+    return Scored(float(best in gold), detail={"pred": best, "gold": gold[0]})
+
+
+@scorer
+@reads("choice_sums")
+def mass(value: Choices, sample: Sample) -> float:
+    """The probability of the right choices, of all that the choices have together (TruthfulQA's MC2)."""
+    shares = _shares(value["sums"])
+    return sum(shares[i] for i in set(_gold(value, sample)))
+
+
+@scorer
+@reads("choice_sums")
+def brier(value: Choices, sample: Sample) -> float:
+    """Σ (share of the probability − 1 where it is right)² over the choices: 0 is best, 2 worst."""
+    gold = _gold(value, sample)
+    return sum((share - (i in gold)) ** 2 for i, share in enumerate(_shares(value["sums"])))
+
+
+@scorer
+def option(value: Any, sample: Sample) -> bool:
+    """Whether the letter that was found is the right one; the target is a letter, or an index from A on, or several."""
+    target = sample["target"]
+    letters = [letter_of(one) for one in (target if isinstance(target, list) else [target])]
+    return str(value).strip().upper() in letters
+
+
+def letter_of(target: Any) -> str:
+    """A for 0, B for 1 …; a letter is itself. Raises SpecError for anything else."""
+    if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < 26:
+        return chr(ord("A") + target)
+    if isinstance(target, str) and len(target.strip()) == 1 and target.strip().isalpha():
+        return target.strip().upper()
+    raise SpecError(f"wanted a letter or the index of a choice as target, got {target!r:.80}")
+
+
+def _right(values: Sequence[float], found: Choices, sample: Sample) -> bool:
+    return _best(values) in _gold(found, sample)
+
+
+def _gold(found: Choices, sample: Sample) -> list[int]:
+    gold = gold_index(sample, found["choices"])
+    return gold if isinstance(gold, list) else [gold]
+
+
+def _best(values: Sequence[float]) -> int:
+    """The place of the greatest; of the first, where several are."""
+    return max(range(len(values)), key=values.__getitem__)
+
+
+def _each(found: Choices, length: Callable[[str], int]) -> list[float]:
+    return [total / (length(text) or 1) for total, text in zip(found["sums"], found["choices"], strict=True)]
+
+
+def _shares(sums: Sequence[float]) -> list[float]:
+    top = max(sums)
+    weights = [math.exp(total - top) for total in sums]
+    whole = sum(weights)
+    return [weight / whole for weight in weights]
