@@ -53,7 +53,10 @@ def readings(benchmark: Benchmark) -> list[Reading]:
             chains.setdefault(reads, (reads,))
     if not chains:
         chains[""] = ("stripped",)
-    return [Reading(name, chain, [chain, [version_of(extractor[f]) for f in _functions(chain)]]) for name, chain in chains.items()]
+    return [
+        Reading(name, chain, [chain, [version_of(extractor[f]) for f in _functions(chain)]])
+        for name, chain in chains.items()
+    ]
 
 
 def _reads(step: Step) -> str | None:

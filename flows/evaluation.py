@@ -12,8 +12,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from assay.chunks import chunked
-from tasks.collect import collect_task
-from tasks.context import open_run
+from assay.reading import name_of
+from tasks.collect import collect_orphans, collect_task
+from tasks.context import Run, open_run
 from tasks.infer import infer_task
 from tasks.lease import leased
 from tasks.plan import plan_task
@@ -32,15 +33,17 @@ BATCHES = 24
 @flow(name="evaluation", validate_parameters=False)
 def evaluation(ledger: str, run_id: str) -> str:
     """Take a run from its spec to its figures; the run's state at the end."""
+    open_run.cache_clear()
     run = open_run(ledger, run_id)
     names = list(run.benchmarks)
     batches = list(chunked(names, -(-len(names) // BATCHES)))
+    collect_orphans(run)
     with leased(run, str(flow_run.id or "")):
         for batch in batches:
             prepare_task(ledger, run_id, batch)
             prompt_task(ledger, run_id, batch)
         for model in run.models:
-            ask(ledger, run_id, model, names, run.spec.max_rounds)
+            ask(run, model)
             for batch in batches:
                 postprocess_task(ledger, run_id, batch, model)
                 score_task(ledger, run_id, batch, model)
@@ -48,12 +51,16 @@ def evaluation(ledger: str, run_id: str) -> str:
         return str(report_task(ledger, run_id))
 
 
-def ask(ledger: str, run_id: str, model: str, names: list[str], max_rounds: int) -> None:
+def ask(run: Run, model: str) -> None:
     """Have all of a run's questions to a model answered, round by round."""
-    for round_ in range(max_rounds):
-        while shards := plan_task(ledger, run_id, model, round_):
+    ledger, asking = (
+        str(run.ledger.path),
+        [name for name, b in run.benchmarks.items() if name_of(b.solver)[0] != "direct"],
+    )
+    for round_ in range(run.spec.max_rounds):
+        while shards := plan_task(ledger, run.id, model, round_):
             for shard in shards:
-                infer_task(ledger, run_id, model, shard)
-            collect_task(ledger, run_id)
-        if not rounds_task(ledger, run_id, model, names, round_ + 1):
+                infer_task(ledger, run.id, model, shard)
+            collect_task(ledger, run.id, shards)
+        if not asking or not rounds_task(ledger, run.id, model, asking, round_ + 1):
             return

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
+import time
 from pathlib import Path
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from assay.errors import SpecError
+from assay.errors import AssayError, SpecError
 from assay.spec import EvalSpec
 from flows.server import Embedded, drain, serving
 from flows.table import figures, queries_to_try, score_table, troubles
 from storage.ledger import Ledger
+from storage.steps import bury
 
 console = Console(stderr=True)
 
@@ -45,10 +46,13 @@ def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
             " ORDER BY created DESC", [run_id]
         ).fetchall()  # fmt: skip
     if not rows:
-        raise SpecError(f"{ledger} has no run {run_id!r}" if run_id else f"{ledger} has no unfinished run: nothing to resume")
+        raise SpecError(
+            f"{ledger} has no run {run_id!r}" if run_id else f"{ledger} has no unfinished run: nothing to resume"
+        )
     with serving() as server:
         from tasks.check import check
 
+        _nobody_at(book, rows[0][0])
         check(EvalSpec.model_validate_json(rows[0][2]))
         return _run(book, rows[0][0], server, as_json)
 
@@ -57,22 +61,36 @@ def _unfinished(book: Ledger, spec: EvalSpec) -> str | None:
     """The unfinished run of the same spec that no living process is at."""
     if not book.path.exists():
         return None
-    with book.read() as con:
+    with book.write() as con:
+        bury(con)
         row = con.execute(
             "SELECT run_id FROM runs WHERE spec_hash = ? AND state IN ('running', 'interrupted')"
-            " AND (lease IS NULL OR lease < now()::TIMESTAMP) ORDER BY created DESC LIMIT 1",
-            [spec.hash],
+            " AND coalesce(lease, 0) < ? ORDER BY created DESC LIMIT 1",
+            [spec.hash, time.time()],
         ).fetchone()
     return row[0] if row else None
 
 
+def _nobody_at(book: Ledger, run_id: str) -> None:
+    with book.write() as con:
+        bury(con)
+        row = con.execute("SELECT pid, host FROM runs WHERE run_id = ? AND lease > ?", [run_id, time.time()]).fetchone()
+    if row:
+        raise SpecError(
+            f"the run {run_id} is being worked on by process {row[0]} on {row[1]}: let it end, or stop it first"
+        )
+
+
 def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> int:
-    ledger = str(book.path.absolute())
+    ledger, again = str(book.path.absolute()), f"assay resume {run_id} --ledger {book.path}"
     try:
         state = _flow(ledger, run_id, server)
     except KeyboardInterrupt:
-        console.print(f"\ninterrupted; what was answered is kept. To complete it: assay resume {run_id} --ledger {book.path}")
+        console.print(f"\ninterrupted; what was answered is kept. To complete it: {again}", soft_wrap=True)
         return 130
+    except AssayError as error:
+        console.print(f"stopped: {error}\nwhat was answered is kept. To complete it: {again}", soft_wrap=True)
+        return 1
     rows = figures(book, run_id)
     if not as_json:
         Console().print(score_table(rows))
@@ -93,6 +111,7 @@ def _flow(ledger: str, run_id: str, server: Embedded | None) -> str:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.evaluation import evaluation
+    from tasks.steps import task_runs
 
     if server:
         server.ready()
@@ -102,15 +121,8 @@ def _flow(ledger: str, run_id: str, server: Embedded | None) -> str:
         final = evaluation(ledger, run_id, return_state=True)
     if server:
         details = final.state_details
-        drain(server.url, str(details.flow_run_id), expected_tasks(ledger, run_id))
+        drain(server.url, str(details.flow_run_id), task_runs())
     return str(final.result())
-
-
-def expected_tasks(ledger: str, run_id: str) -> int:
-    """How many task runs the flow of this process had."""
-    from tasks.counting import count
-
-    return count()
 
 
 class Bars:
@@ -118,7 +130,11 @@ class Bars:
 
     def __init__(self) -> None:
         self.bars = Progress(
-            TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
         )
         self.tasks: dict[str, TaskID] = {}
 

@@ -44,6 +44,7 @@ SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "DO_NOT_TRACK": "1",
 }
+EMBEDDED = {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 STARTUP_SECONDS = 90.0
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -97,7 +98,7 @@ class Embedded:
             [sys.executable, "-m", "flows.server", str(port)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,  # Ctrl-C in the terminal is for the run, which tells the server when it is done
-            env=os.environ | {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"},
+            env=os.environ | EMBEDDED,
         )  # fmt: skip
         known = {"pid": process.pid, "born": psutil.Process(process.pid).create_time(), "port": port}
         (self.folder / "server.json").write_text(json.dumps(known))

@@ -32,7 +32,9 @@ class Columns:
         for ask in self.prompter.asks(sample, [demo for _, demo in demos]):
             for replica in range(self.sampling.replicas):
                 self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", gold)
-        self.shown += [(sample_key, rank, str(place), canonical(demo).decode()) for rank, (place, demo) in enumerate(demos)]
+        self.shown += [
+            (sample_key, rank, str(place), canonical(demo).decode()) for rank, (place, demo) in enumerate(demos)
+        ]
 
     def add_ask(
         self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None
@@ -66,13 +68,18 @@ class Columns:
         """Put the chunk into the ledger in one transaction."""
         if not self.asked:
             return
-        asks = list(self.requests.values())
+        asks = [
+            (a.request_key, a.kind, a.header_key, a.messages, a.continuations, list(a.needs))
+            for a in self.requests.values()
+        ]
         with ledger.write() as con:
-            con.register("new_headers", pa.table({"k": list(self.headers), "m": list(self.headers.values())}, schema=HEADERS))
-            con.register("new_requests", _table(REQUESTS, [(a.request_key, a.kind, a.header_key, a.messages, a.continuations, list(a.needs)) for a in asks]))
+            con.register("new_headers", _table(HEADERS, list(self.headers.items())))
+            con.register("new_requests", _table(REQUESTS, asks))
             con.register("new_asked", _table(ASKED, self.asked))
             con.register("new_shown", _table(SHOWN, self.shown))
-            con.execute("INSERT INTO headers FROM new_headers n WHERE NOT EXISTS (FROM headers h WHERE h.header_key = n.k)")
+            con.execute(
+                "INSERT INTO headers FROM new_headers n WHERE NOT EXISTS (FROM headers h WHERE h.header_key = n.k)"
+            )
             con.execute(
                 "INSERT INTO requests SELECT request_key, kind, header_key, messages, continuations, needs"
                 " FROM new_requests n WHERE NOT EXISTS (FROM requests r WHERE r.request_key = n.request_key)"
@@ -85,13 +92,16 @@ class Columns:
             )
             con.execute(
                 "INSERT INTO demonstrations (prompted, sample_key, rank, demo_key, demo)"
-                " SELECT ?, sample_key, rank, demo_key, demo FROM new_shown", [step_key]
+                " SELECT ?, sample_key, rank, demo_key, demo FROM new_shown",
+                [step_key],
             )
 
 
 def _table(schema: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.Table:
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 HEADERS = pa.schema({"k": pa.string(), "m": pa.string()})

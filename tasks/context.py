@@ -9,15 +9,16 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 from filelock import FileLock
 
 from adapters import model_adapter
@@ -25,14 +26,17 @@ from assay.catalog import load_benchmark, load_model, load_suite
 from assay.errors import SpecError
 from assay.functions import load_functions
 from assay.keys import key
-from assay.registry import load_catalog, load_plugins
 from assay.spec import Benchmark, EvalSpec, ModelSpec
 from assay.types import ModelInfo, Sampling
 from storage.ledger import Ledger
 from tasks.manifest import versions
 
-LEASE = timedelta(seconds=60)
-"""How long a run counts as alive after its process last said so."""
+LEASE = 60.0
+"""Seconds that a run counts as alive after its process last said so."""
+
+
+MADE_BY = {"samples": "prepared", "asked": "prompted", "predictions": "predicted", "scores": "scored"}
+"""The column of each table that holds the key of the step that made a row."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +100,24 @@ class Run:
             record = StepRecord(fresh=done is None, rows=done[0] if done else 0)
             if record.fresh and table:
                 with self.ledger.write() as con:
-                    column = {"samples": "prepared", "asked": "prompted", "predictions": "predicted", "scores": "scored"}
+                    column = {
+                        "samples": "prepared",
+                        "asked": "prompted",
+                        "predictions": "predicted",
+                        "scores": "scored",
+                    }
                     con.execute(f"DELETE FROM {table} WHERE {column[table]} = ?", [step_key])
             began = time.perf_counter()
             yield record
             seconds = time.perf_counter() - began
             self._record(step, benchmark, model, round, step_key, "done", record.rows, seconds, None)
         self.keys[step, benchmark, model, round] = step_key
+
+    def put(self, table: str, step_key: str, rows: pa.Table) -> None:
+        """Add a chunk of what a step makes, in a transaction of its own."""
+        with self.ledger.write() as con:
+            con.register("chunk", rows)
+            con.execute(f"INSERT INTO {table} BY NAME SELECT ? AS {MADE_BY[table]}, * FROM chunk", [step_key])
 
     def fail(self, step: str, benchmark: str, error: Exception, model: str = "") -> None:
         """Record that a benchmark cannot go on, and why."""
@@ -116,8 +131,8 @@ class Run:
                 [self.id, step, benchmark, model, round_],
             )
             con.execute(
-                "INSERT INTO steps (run_id, step, benchmark, model_key, round, step_key, state, rows, seconds, recorded, error)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO steps (run_id, step, benchmark, model_key, round, step_key, state, rows, seconds,"
+                " recorded, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self.id, step, benchmark, model, round_, step_key, state, rows, seconds, now(), error],
             )
 
@@ -133,10 +148,13 @@ class Run:
             if step == "prompt" and name == benchmark and owner == model
         ]
 
-    def alive(self, benchmarks: list[str]) -> list[str]:
-        """Those that have not failed."""
+    def alive(self, benchmarks: Iterable[str], model: str = "") -> list[str]:
+        """Those that have not failed: for every model, or for this one."""
         with self.ledger.read() as con:
-            rows = con.execute("SELECT benchmark FROM steps WHERE run_id = ? AND state = 'failed'", [self.id]).fetchall()
+            rows = con.execute(
+                "SELECT benchmark FROM steps WHERE run_id = ? AND state = 'failed' AND model_key IN ('', ?)",
+                [self.id, model],
+            ).fetchall()
         failed = {row[0] for row in rows}
         return [name for name in benchmarks if name not in failed]
 
@@ -156,13 +174,10 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
 
     Raises SpecError and ModelError for what is misspelt, missing or cannot be loaded.
     """
-    load_functions()
-    load_plugins()
-    for folder in spec.catalog:
-        load_catalog(folder)
+    load_functions(spec.catalog)
     names = list(dict.fromkeys([*spec.benchmarks, *(b for s in spec.suites for b in load_suite(s, spec.catalog))]))
     benchmarks = {b.id: b for b in (load_benchmark(name, spec.catalog) for name in names)}
-    subjects = {}
+    subjects: dict[str, Subject] = {}
     for given in spec.models:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given
         info = model_adapter(model.adapter, spec.catalog).describe(model)
@@ -181,7 +196,7 @@ def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str 
         con.execute(
             "INSERT INTO runs (run_id, spec, spec_hash, state, created, lease, pid, host, versions, refresh)"
             " VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?)",
-            [run_id, spec.model_dump_json(), spec.hash, now(), now() + LEASE, os.getpid(),
+            [run_id, spec.model_dump_json(), spec.hash, now(), time.time() + LEASE, os.getpid(),
              socket.gethostname(), orjson.dumps(versions()).decode(), refresh],
         )  # fmt: skip
         for subject in subjects.values():
@@ -210,8 +225,9 @@ def open_run(ledger: str, run_id: str) -> Run:
         if found is None:
             raise SpecError(f"the ledger {ledger} has no run {run_id!r}")
         done = con.execute(
-            "SELECT step, benchmark, model_key, round, step_key FROM steps WHERE run_id = ? AND state = 'done'", [run_id]
+            "SELECT step, benchmark, model_key, round, step_key FROM steps WHERE run_id = ? AND state = 'done'",
+            [run_id],
         ).fetchall()
     spec = EvalSpec.model_validate_json(found[0])
     benchmarks, subjects = resolve(spec)
-    return Run(book, run_id, spec, benchmarks, subjects, found[1], {row[:4]: row[4] for row in done})
+    return Run(book, run_id, spec, benchmarks, subjects, found[1], keys={row[:4]: row[4] for row in done})

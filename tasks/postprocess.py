@@ -7,8 +7,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from assay.chunks import CHUNK
 from assay.extract import run_chain
@@ -19,11 +17,11 @@ from assay.spec import Benchmark
 from assay.types import Reply
 from tasks.context import Run, open_run
 from tasks.progress import advance
-from tasks.steps import each
-from tasks.transcripts import final_replies
+from tasks.steps import each, step
+from tasks.transcripts import final_replies, reply_of
 
 
-@task(name="postprocess", cache_policy=NO_CACHE)
+@step("postprocess")
 def postprocess_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> None:
     """Predictions of some benchmarks by one model, in the ledger."""
     run = open_run(ledger, run_id)
@@ -37,17 +35,15 @@ def postprocess(run: Run, name: str, model: str) -> None:
     prompted = run.prompted(name, model)
     print_ = fingerprint(run, prompted, model)
     step_key = key("postprocess", prompted, model, print_, [(r.filter, r.identity) for r in read], benchmark.solver)
-    with run.step("postprocess", name, step_key, "predictions", model) as step:
-        if not step.fresh:
-            advance("score", step.rows)
+    with run.step("postprocess", name, step_key, "predictions", model) as record:
+        if not record.fresh:
+            advance("score", record.rows)
             return
         for chunk in replies(run, benchmark, model, prompted):
             rows = [row for item in chunk for row in _predictions(item, read)]
             table = pa.table(dict(zip(PREDICTIONS.names, zip(*rows, strict=True), strict=True)), schema=PREDICTIONS)
-            with run.ledger.write() as con:
-                con.register("chunk", table)
-                con.execute("INSERT INTO predictions SELECT ?, ordinal, sample_key, replica, filter, value, method, status FROM chunk", [step_key])
-            step.rows += len(chunk)
+            run.put("predictions", step_key, table)
+            record.rows += len(chunk)
             advance("score", len(chunk))
 
 
@@ -94,9 +90,11 @@ def replies(run: Run, benchmark: Benchmark, model: str, prompted: list[str]) -> 
         with run.ledger.read() as con:
             rows = con.execute(REPLIES, {"model": model, "prompted": prompted[0], "start": start, "end": start + CHUNK,
                                          "prepared": run.key_of("prepare", benchmark.id)}).fetchall()  # fmt: skip
-            more = con.execute("SELECT 1 FROM asked WHERE prompted = ? AND ordinal >= ? LIMIT 1", [prompted[0], start]).fetchone()
+            more = con.execute(
+                "SELECT 1 FROM asked WHERE prompted = ? AND ordinal >= ? LIMIT 1", [prompted[0], start]
+            ).fetchone()
         if rows:
-            yield [(*row[:4], _reply(row[4:], delimiter)) for row in rows]
+            yield [(*row[:4], reply_of([*row[4:-2], [c[delimiter:] for c in row[-2] or ()], row[-1]])) for row in rows]
         if not more:
             return
         start += CHUNK
@@ -117,11 +115,3 @@ GROUP BY a.ordinal, a.replica
 HAVING count(*) = count(c.completion_key)
 ORDER BY a.ordinal, a.replica
 """
-
-
-def _reply(row: tuple[Any, ...], delimiter: int) -> Reply:
-    text, sums, tokens, greedy, prompt_sums, prompt_lengths, token_logprobs, continuations, finish = row
-    return Reply(
-        text or "", sums or (), tokens or (), greedy or (), prompt_sums or (), prompt_lengths or (),
-        token_logprobs or (), [c[delimiter:] for c in continuations or ()], finish or "",
-    )  # fmt: skip

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from adapters.datasets import open_source
 from assay.chunks import CHUNK, chunked
-from assay.keys import digest, key
+from assay.keys import key
 from assay.samples import samples
 from tasks.context import Run, open_run
 from tasks.progress import advance
-from tasks.steps import each
+from tasks.steps import each, step
 
 
-@task(name="prepare", cache_policy=NO_CACHE)
+@step("prepare")
 def prepare_task(ledger: str, run_id: str, benchmarks: list[str]) -> None:
     """Samples of some benchmarks, in the ledger."""
     run = open_run(ledger, run_id)
@@ -28,23 +26,28 @@ def prepare(run: Run, name: str) -> None:
     opened = open_source(benchmark.sources, catalog=run.spec.catalog)
     mapping = [benchmark.name, benchmark.sample, benchmark.where, benchmark.group, benchmark.cluster]
     step_key = key("prepare", opened.facts, mapping, run.spec.limit)
-    with run.step("prepare", name, step_key, "samples") as step:
-        if not step.fresh:
-            advance("prepare", step.rows)
+    with run.step("prepare", name, step_key, "samples") as record:
+        if not record.fresh:
+            advance("prepare", record.rows)
             return
         for chunk in chunked(samples(benchmark, opened.rows, run.spec.limit), CHUNK):
             columns = dict(zip(("sample_key", "grp", "cluster", "fields"), zip(*chunk, strict=True), strict=True))
-            table = pa.table({"ordinal": range(step.rows, step.rows + len(chunk)), **columns})
-            with run.ledger.write() as con:
-                con.register("chunk", table)
-                con.execute("INSERT INTO samples SELECT ?, ordinal, sample_key, grp, cluster, fields FROM chunk", [step_key])
-            step.rows += len(chunk)
+            table = pa.table({"ordinal": range(record.rows, record.rows + len(chunk)), **columns})
+            run.put("samples", step_key, table)
+            record.rows += len(chunk)
             advance("prepare", len(chunk))
-        _record_source(run, name, opened.facts, step.rows)
+        _record_source(run, name, opened.facts, record.rows)
 
 
 def _record_source(run: Run, name: str, facts: dict[str, object], rows: int) -> None:
-    row = [key(name, facts), name, str(facts.get("source", "")), str(facts.get("revision", "")), str(facts.get("sha256", "")), rows]
+    row = [
+        key(name, facts),
+        name,
+        str(facts.get("source", "")),
+        str(facts.get("revision", "")),
+        str(facts.get("sha256", "")),
+        rows,
+    ]
     with run.ledger.write() as con:
         con.execute(
             "INSERT INTO datasets SELECT ?, ?, ?, ?, ?, ?, now()::TIMESTAMP"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from adapters.datasets import open_source
 from assay.chunks import CHUNK
@@ -21,13 +18,13 @@ from assay.types import Sample
 from tasks.columns import Columns
 from tasks.context import Run, open_run
 from tasks.progress import advance
-from tasks.steps import each
+from tasks.steps import each, step
 
 Demos = Callable[[str, str, Sample, int], list[tuple[int, Sample]]]
 """(group, sample key, sample, ordinal) -> the demonstrations with their places in the pool."""
 
 
-@task(name="prompt", cache_policy=NO_CACHE)
+@step("prompt")
 def prompt_task(ledger: str, run_id: str, benchmarks: list[str]) -> None:
     """Requests of some benchmarks' first round, in the ledger."""
     run = open_run(ledger, run_id)
@@ -45,14 +42,14 @@ def prompt(run: Run, name: str) -> None:
     picks = version_of(retriever[fewshot.retriever]) if fewshot else ""
     step_key = key("prompt", prepared, recipe, sampling.model_dump(mode="json"), run.spec.seed, facts, picks)
     for model in run.models:  # the same questions to each: the first has them made, the others are linked to them
-        with run.step("prompt", name, step_key, "asked", model) as step:
-            if step.fresh:
-                step.rows = _write(run, benchmark, pool, prepared, step_key)
+        with run.step("prompt", name, step_key, "asked", model) as record:
+            if record.fresh:
+                record.rows = _write(run, benchmark, pool, prepared, step_key)
             else:
-                advance("prompt", step.rows)
+                advance("prompt", record.rows)
 
 
-def _write(run: Run, benchmark: Benchmark, pool: dict[str, list[Sample]], prepared: str, step_key: str) -> int:
+def _write(run: Run, benchmark: Benchmark, pool: Mapping[str, Sequence[Sample]], prepared: str, step_key: str) -> int:
     prompter, demos = Prompter(benchmark), _demos(run, benchmark, pool)
     rows = 0
     for chunk in _sample_chunks(run, prepared):
@@ -66,7 +63,7 @@ def _write(run: Run, benchmark: Benchmark, pool: dict[str, list[Sample]], prepar
     return rows
 
 
-def _pool(run: Run, benchmark: Benchmark) -> tuple[dict[str, list[Sample]], Any]:
+def _pool(run: Run, benchmark: Benchmark) -> tuple[Mapping[str, Sequence[Sample]], Any]:
     """The worked examples to choose from, by group, and what says which ones they are."""
     fewshot = benchmark.prompt.fewshot
     if fewshot is None or fewshot.k == 0:
@@ -77,10 +74,10 @@ def _pool(run: Run, benchmark: Benchmark) -> tuple[dict[str, list[Sample]], Any]
     if not sources:
         raise SpecError(f"{benchmark.id}: prompt.fewshot wants `from:` (a file, a source, self) or `samples:`")
     opened = open_source(sources, catalog=run.spec.catalog)
-    return dict(demonstrations(benchmark, opened.rows)), opened.facts
+    return demonstrations(benchmark, opened.rows), opened.facts
 
 
-def _demos(run: Run, benchmark: Benchmark, pool: dict[str, list[Sample]]) -> Demos:
+def _demos(run: Run, benchmark: Benchmark, pool: Mapping[str, Sequence[Sample]]) -> Demos:
     """A function that chooses each sample's demonstrations; one retriever a group, as each is a task of its own."""
     fewshot = benchmark.prompt.fewshot
     if not pool or fewshot is None:
@@ -91,7 +88,9 @@ def _demos(run: Run, benchmark: Benchmark, pool: dict[str, list[Sample]]) -> Dem
     def choose(grp: str, sample_key: str, sample: Sample, ordinal: int) -> list[tuple[int, Sample]]:
         mine = pool.get(grp if grp in pool else "", [])
         if not mine:
-            raise SpecError(f"{benchmark.id}: there are no demonstrations for the group {grp!r}; there are for {sorted(pool)}")
+            raise SpecError(
+                f"{benchmark.id}: there are no demonstrations for the group {grp!r}; there are for {sorted(pool)}"
+            )
         if grp not in made:
             options = fewshot.options | ({"own": True} if fewshot.own else {})
             made[grp] = make(mine, fewshot.k, run.spec.seed, benchmark.name, **options)
@@ -105,8 +104,8 @@ def _sample_chunks(run: Run, prepared: str) -> Iterator[Sequence[tuple[int, str,
     while True:
         with run.ledger.read() as con:
             rows = con.execute(
-                "SELECT ordinal, sample_key, grp, fields FROM samples WHERE prepared = ? AND ordinal >= ? AND ordinal < ?"
-                " ORDER BY ordinal",
+                "SELECT ordinal, sample_key, grp, fields FROM samples"
+                " WHERE prepared = ? AND ordinal >= ? AND ordinal < ? ORDER BY ordinal",
                 [prepared, start, start + CHUNK],
             ).fetchall()
         if not rows:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from assay.keys import key
 from assay.prompt import Prompter, ask_of
 from assay.reading import name_of
@@ -17,11 +14,11 @@ from assay.types import Reply
 from tasks.columns import Columns
 from tasks.context import Run, open_run
 from tasks.postprocess import fingerprint
-from tasks.steps import each
+from tasks.steps import each, step
 from tasks.transcripts import solve, transcripts
 
 
-@task(name="next round", cache_policy=NO_CACHE)
+@step("next round")
 def rounds_task(ledger: str, run_id: str, model: str, benchmarks: list[str], round: int) -> int:
     """How many new questions the solvers of some benchmarks have for a model; they are in the ledger."""
     run = open_run(ledger, run_id)
@@ -38,15 +35,15 @@ def next_round(run: Run, name: str, model: str, round: int) -> int:
     step_key = key(
         "round", round, prompted, model, fingerprint(run, prompted, model), version_of(solver[solver_name]), options
     )
-    with run.step("prompt", name, step_key, "asked", model, round) as step:
-        if step.fresh:
+    with run.step("prompt", name, step_key, "asked", model, round) as record:
+        if record.fresh:
             prompter, sampling = Prompter(benchmark), run.sampling(benchmark)
             for chunk in transcripts(run, benchmark, model, prompted):
                 columns = Columns(benchmark, prompter, run.spec.seed, sampling)
                 for ordinal, sample_key, replica, fields, prompt, exchanges in chunk:
-                    step.rows += _ask(columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
+                    record.rows += _ask(columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
                 columns.insert(run.ledger, step_key, round)
-    return step.rows
+    return record.rows
 
 
 def _ask(columns: Columns, *told: Any) -> int:

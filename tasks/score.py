@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from assay.chunks import CHUNK
 from assay.errors import AssayError, SpecError
@@ -18,7 +17,7 @@ from assay.samples import loads
 from assay.types import Scored
 from tasks.context import Run, open_run
 from tasks.progress import advance
-from tasks.steps import each
+from tasks.steps import each, step
 
 SCORES = pa.schema(
     {
@@ -28,7 +27,7 @@ SCORES = pa.schema(
 )  # fmt: skip
 
 
-@task(name="score", cache_policy=NO_CACHE)
+@step("score")
 def score_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> None:
     """Scores of some benchmarks by one model, in the ledger."""
     run = open_run(ledger, run_id)
@@ -37,42 +36,38 @@ def score_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> N
 
 def score(run: Run, name: str, model: str) -> None:
     """Have the scores of a model on a benchmark in the ledger. Raises SpecError where a scorer fails on a sample."""
-    benchmark = run.benchmarks[name]
     predicted = run.key_of("postprocess", name, model)
     by_filter: dict[str, dict[str, Scoring]] = {}
-    for one in scorings(benchmark):
+    for one in scorings(run.benchmarks[name]):
         by_filter.setdefault(one.filter, {})[one.scorer] = one
-    versions = [(s.filter, s.scorer, version_of(s.function)) for s in scorings(benchmark)]
+    versions = [(s.filter, s.scorer, version_of(s.function)) for s in scorings(run.benchmarks[name])]
     step_key = key("score", predicted, versions)
-    with run.step("score", name, step_key, "scores", model) as step:
-        if not step.fresh:
-            advance("score", step.rows)
+    with run.step("score", name, step_key, "scores", model) as record:
+        if not record.fresh:
+            advance("score", record.rows)
             return
-        start, samples = 0, run.key_of("prepare", name)
-        while True:
-            with run.ledger.read() as con:
-                rows = con.execute(
-                    "SELECT p.ordinal, p.sample_key, p.replica, p.filter, p.value, s.fields FROM predictions p"
-                    " JOIN samples s ON s.prepared = ? AND s.ordinal = p.ordinal"
-                    " WHERE p.predicted = ? AND p.ordinal >= ? AND p.ordinal < ? ORDER BY p.ordinal, p.replica",
-                    [samples, predicted, start, start + CHUNK],
-                ).fetchall()
-                (more,) = con.execute("SELECT max(ordinal) FROM predictions WHERE predicted = ?", [predicted]).fetchall()[0]
+        for rows in _predictions(run, predicted, run.key_of("prepare", name)):
             scored = [row for one in rows for row in _scores(name, one, by_filter)]
             if scored:
-                table = pa.table(dict(zip(SCORES.names, zip(*scored, strict=True), strict=True)), schema=SCORES)
-                with run.ledger.write() as con:
-                    con.register("chunk", table)
-                    con.execute(
-                        "INSERT INTO scores (scored, ordinal, sample_key, replica, filter, scorer, value, weight, detail)"
-                        " SELECT ?, ordinal, sample_key, replica, filter, scorer, value, weight, detail FROM chunk",
-                        [step_key],
-                    )
-            step.rows += len(scored)
+                columns = dict(zip(SCORES.names, zip(*scored, strict=True), strict=True))
+                run.put("scores", step_key, pa.table(columns, schema=SCORES))
+            record.rows += len(scored)
             advance("score", len(rows))
-            start += CHUNK
-            if more is None or start > more:
-                return
+
+
+def _predictions(run: Run, predicted: str, prepared: str) -> Iterator[list[tuple[Any, ...]]]:
+    """The predictions beside their samples, in chunks."""
+    with run.ledger.read() as con:
+        (last,) = con.execute("SELECT max(ordinal) FROM predictions WHERE predicted = ?", [predicted]).fetchall()[0]
+    for start in range(0, 0 if last is None else last + 1, CHUNK):
+        with run.ledger.read() as con:
+            rows = con.execute(
+                "SELECT p.ordinal, p.sample_key, p.replica, p.filter, p.value, s.fields FROM predictions p"
+                " JOIN samples s ON s.prepared = ? AND s.ordinal = p.ordinal"
+                " WHERE p.predicted = ? AND p.ordinal >= ? AND p.ordinal < ? ORDER BY p.ordinal, p.replica",
+                [prepared, predicted, start, start + CHUNK],
+            ).fetchall()
+        yield rows
 
 
 def _scores(name: str, row: tuple[Any, ...], by_filter: dict[str, dict[str, Scoring]]) -> list[tuple[Any, ...]]:
@@ -95,6 +90,8 @@ def _score(name: str, one: Scoring, found: Any, sample: dict[str, Any]) -> Score
         value = one.function(found, sample, **one.options)
     except AssayError:
         raise
-    except Exception as error:  # noqa: BLE001  a scorer may be a user's: its name and the sample are told, the rest goes on
-        raise SpecError(f"{name}: the scorer {one.scorer!r} failed on {found!r:.80}: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise SpecError(
+            f"{name}: the scorer {one.scorer!r} failed on {found!r:.80}: {type(error).__name__}: {error}"
+        ) from error
     return value if isinstance(value, Scored) else Scored(None if value is None else float(value))

@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 import orjson
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
-from assay.metrics import metric
+from assay.metrics import summarize_scores
 from assay.reading import Scoring, scorings
-from assay.statistics import summarize_scores
-from assay.types import Figure, Scores
+from assay.spec import Step
+from assay.types import Scores
 from tasks.context import Run, open_run
-from tasks.steps import each
+from tasks.steps import each, step
 
 
-@task(name="summarize", cache_policy=NO_CACHE)
+@step("summarize")
 def summarize_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> None:
     """Figures of some benchmarks by one model, in the ledger."""
     run = open_run(ledger, run_id)
@@ -26,30 +24,38 @@ def summarize_task(ledger: str, run_id: str, benchmarks: list[str], model: str) 
 
 def summarize(run: Run, name: str, model: str) -> None:
     """Record every figure of a model on a benchmark: over all samples, over groups, and of each group."""
-    benchmark = run.benchmarks[name]
     asked = _asked(run, name)
-    rows: list[tuple[Any, ...]] = []
-    for one in scorings(benchmark):
-        scores = _read(run, name, model, one)
-        figures = summarize_scores(scores, metric[one.metric], seed=run.spec.seed, **one.metric_options)
-        whole = benchmark.aggregate if len(figures.groups) > 1 else "micro"
-        for aggregation, grp, figure, n in figures.rows():
-            total = asked.get(grp, 0) if aggregation == "group" else sum(asked.values())
-            rows.append(_row(run, name, model, one, aggregation, grp, figure, n, total - n, aggregation == whole))
+    rows = [row for one in scorings(run.benchmarks[name]) for row in _figures(run, name, model, one, asked)]
     with run.ledger.write() as con:
         con.execute("DELETE FROM metrics WHERE run_id = ? AND benchmark = ? AND model_key = ?", [run.id, name, model])
-        if rows:
-            con.executemany(f"INSERT INTO metrics VALUES ({', '.join('?' * len(rows[0]))})", rows)  # some tens of rows
+        con.executemany(f"INSERT INTO metrics ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", rows)
 
 
-def _row(
-    run: Run, name: str, model: str, one: Scoring, aggregation: str, grp: str, figure: Figure, n: int, errors: int, headline: bool
-) -> tuple[Any, ...]:
+COLUMNS = (
+    "run_id", "model_key", "recipe_key", "benchmark", "dimension", "metric", "scorer", "filter", "aggregation", "grp",
+    "value", "stderr", "ci_low", "ci_high", "method", "n", "n_errors", "headline",
+)  # fmt: skip
+
+
+def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int]) -> list[tuple[Any, ...]]:
+    """One metric's rows: over samples, over groups where there are some, and of each group."""
     benchmark = run.benchmarks[name]
-    return (
-        run.id, model, benchmark.recipe_key, name, benchmark.dimension, one.shown, aggregation, grp,
-        figure.value, figure.stderr, figure.ci_low, figure.ci_high, n, errors, figure.method, headline,
-    )  # fmt: skip
+    step: Step = {one.metric: one.metric_options} if one.metric_options else one.metric
+    scores = _read(run, name, model, one)
+    summary = summarize_scores(scores, step, sum(asked.values()) - len(scores.values), run.spec.seed)
+    macro, sizes = summary["macro"], summary["sizes"]
+    whole = benchmark.aggregate if macro else "micro"
+    found = [("micro", "", summary["micro"], summary["n"], summary["n_errors"])]
+    if macro:
+        found.append(("macro", "", macro, summary["n"], summary["n_errors"]))
+    found += [
+        ("group", grp, figure, sizes[grp], asked.get(grp, 0) - sizes[grp]) for grp, figure in summary["groups"].items()
+    ]
+    return [
+        (run.id, model, benchmark.recipe_key, name, benchmark.dimension, one.shown, one.scorer, one.filter, aggregation,
+         grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole)
+        for aggregation, grp, f, n, errors in found
+    ]  # fmt: skip
 
 
 def _asked(run: Run, name: str) -> dict[str, int]:
@@ -64,11 +70,14 @@ def _asked(run: Run, name: str) -> dict[str, int]:
 
 def _read(run: Run, name: str, model: str, one: Scoring) -> Scores:
     """The scores of one scorer, as columns; answers to the same sample are a cluster unless the benchmark names one."""
+    own = "s.sample_key" if run.sampling(run.benchmarks[name]).replicas > 1 else "''"
     with run.ledger.read() as con:
         columns = con.execute(
-            "SELECT c.value, c.weight, s.grp, CASE WHEN s.cluster != '' THEN s.cluster ELSE s.sample_key END AS cluster,"
-            " c.detail FROM scores c JOIN samples s ON s.prepared = ? AND s.ordinal = c.ordinal"
-            " WHERE c.scored = ? AND c.filter = ? AND c.scorer = ? AND c.value IS NOT NULL ORDER BY c.ordinal, c.replica",
+            "SELECT c.value, c.weight, s.grp, c.detail,"
+            f" CASE WHEN s.cluster != '' THEN s.cluster ELSE {own} END AS cluster"
+            " FROM scores c JOIN samples s ON s.prepared = ? AND s.ordinal = c.ordinal"
+            " WHERE c.scored = ? AND c.filter = ? AND c.scorer = ? AND c.value IS NOT NULL"
+            " ORDER BY c.ordinal, c.replica",
             [run.key_of("prepare", name), run.key_of("score", name, model), one.filter, one.scorer],
         ).fetchnumpy()
     details = [None if d is None or d is np.ma.masked else orjson.loads(d) for d in columns["detail"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -53,11 +53,22 @@ def transcripts(run: Run, benchmark: Benchmark, model: str, prompted: list[str])
 
 def _exchange(row: tuple[Any, ...]) -> Exchange:
     round_, turn, role, kind, header, messages, continuations, _, text, *numbers, finish = row[4:]
-    reply = Reply(text or "", *(n or () for n in numbers), choices=continuations or (), finish=finish or "")
+    reply = reply_of([text, *numbers, continuations, finish])
     return Exchange(round_, turn, Question(join_messages(header, messages), kind, continuations or (), role), reply)
 
 
-def solve(benchmark: Benchmark, sample: Sample, prompt: list[Message], exchanges: list[Exchange]) -> list[Question] | Reply:
+def reply_of(row: Sequence[Any]) -> Reply:
+    """A reply from its columns, in the order of Reply's fields; NULL is nothing."""
+    text, sums, tokens, greedy, prompt_sums, prompt_lengths, token_logprobs, choices, finish = row
+    return Reply(
+        text or "", sums or (), tokens or (), greedy or (), prompt_sums or (), prompt_lengths or (),
+        token_logprobs or (), choices or (), finish or "",
+    )  # fmt: skip
+
+
+def solve(
+    benchmark: Benchmark, sample: Sample, prompt: list[Message], exchanges: list[Exchange]
+) -> list[Question] | Reply:
     """What the benchmark's solver asks next, or the reply that it ends with. Raises SpecError where it does neither."""
     name, options = name_of(benchmark.solver)
     result = solver[name](sample, prompt, exchanges, **options)

@@ -1,0 +1,90 @@
+"""What a person sees at the end of a run: its figures, what went wrong, and what to ask the ledger next."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from storage.ledger import Ledger
+
+SHOWN = 10
+"""Causes that are named; the rest are counted."""
+
+
+def figures(book: Ledger, run_id: str) -> list[dict[str, Any]]:
+    """The run's headline figures, a row each, in the order of its benchmarks."""
+    with book.read() as con:
+        found = con.execute(
+            "SELECT l.model, l.benchmark, l.dimension, l.metric, l.value, l.ci_low, l.ci_high, l.n, l.n_errors"
+            " FROM leaderboard l WHERE l.run_id = ? ORDER BY l.dimension, l.benchmark, l.metric, l.model", [run_id]
+        )  # fmt: skip
+        names = [column[0] for column in found.description or []]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def score_table(rows: list[dict[str, Any]]) -> Table:
+    """The figures, a line a benchmark and metric, a column a model, each with its 95 % interval."""
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    lines: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        lines.setdefault((row["dimension"] or "", row["benchmark"], row["metric"]), {})[row["model"]] = row
+    table = Table(box=box.SIMPLE_HEAD, caption="value and 95 % interval; n samples", caption_justify="left")
+    for name in ("dimension", "benchmark", "metric"):
+        table.add_column(name, overflow="fold")
+    table.add_column("n", justify="right")
+    for model in models:
+        table.add_column(model, overflow="fold")
+    for (dimension, benchmark, metric), by_model in lines.items():
+        sizes = sorted({str(row["n"]) for row in by_model.values()})
+        cells = [cell(by_model[model]) if model in by_model else "" for model in models]
+        table.add_row(dimension, benchmark, metric, "/".join(sizes), *cells)
+    return table
+
+
+def cell(row: dict[str, Any]) -> str:
+    """A figure as a table shows it: `0.712 [0.655, 0.762]`, and how many answers are missing."""
+    if row["value"] is None:
+        shown = "none"
+    else:
+        shown = number(row["value"])
+        if row["ci_low"] is not None:
+            shown += f" \\[{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    return shown + (f" ({row['n_errors']} missing)" if row["n_errors"] else "")
+
+
+def number(value: float) -> str:
+    """Four significant digits at most, never an exponent for what fits a table."""
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.3g}"
+
+
+def troubles(book: Ledger, run_id: str) -> list[str]:
+    """What went wrong in a run, a line a cause: failed benchmarks and requests; what was cut or could not be read."""
+    with book.read() as con:
+        rows = con.execute(
+            "SELECT problem, model, benchmark, count(*), any_value(cause) FROM problems WHERE run_id = ?"
+            " GROUP BY problem, model, benchmark,"
+            " CASE WHEN problem IN ('step failed', 'request failed') THEN cause END"
+            " ORDER BY problem NOT IN ('step failed', 'request failed'), count(*) DESC, ALL", [run_id]
+        ).fetchall()  # fmt: skip
+    lines = [
+        f"{problem}{f' x {count}' if count > 1 else ''}: {benchmark}{f' ({model})' if model else ''}: {cause}"
+        for problem, model, benchmark, count, cause in rows
+    ]
+    rest = len(lines) - SHOWN
+    return lines[:SHOWN] + ([f'… and {rest} more: assay sql "FROM problems"'] if rest > 0 else [])
+
+
+def queries_to_try(ledger: Path, run_id: str) -> str:
+    """Where the results are, and three questions to ask them."""
+    default = Path(os.environ.get("ASSAY_LEDGER", "assay.duckdb"))
+    option = "" if ledger == default else f" --ledger {ledger}"
+    return (
+        f"run {run_id} in {ledger}; ask it:\n"
+        f'  assay sql{option} "FROM leaderboard"\n'
+        f'  assay sql{option} "SELECT score, prediction, text, fields FROM lineage WHERE score < 1 LIMIT 5"\n'
+        f'  assay sql{option} "FROM cost"'
+    )

@@ -1,0 +1,90 @@
+"""Everything that can be known to be wrong before anything is loaded, asked or written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from pydantic import ValidationError
+
+from adapters.datasets import open_source
+from assay.errors import ModelError, SpecError, unknown
+from assay.prompt import Prompter, gold_index
+from assay.reading import name_of, readings, scorings
+from assay.retrieve import retriever
+from assay.samples import demonstrations, loads, samples
+from assay.solve import solver
+from assay.spec import Benchmark, EvalSpec, explain
+from assay.types import Sample, Sampling
+from tasks.context import Subject, resolve
+
+
+def check(spec: EvalSpec) -> None:
+    """Names, options, templates against a first row, stop strings, what the models can do, that the data are there.
+
+    Raises SpecError, DatasetError, ModelError.
+    """
+    benchmarks, subjects = resolve(spec)
+    for benchmark in benchmarks.values():
+        check_sampling(spec, benchmark)
+        for subject in subjects.values():
+            check_model(benchmark, subject)
+    for benchmark in benchmarks.values():
+        check_recipe(benchmark)
+        check_data(spec, benchmark)
+
+
+def check_sampling(spec: EvalSpec, benchmark: Benchmark) -> Sampling:
+    """The benchmark's sampling with the spec's overrides. Raises SpecError."""
+    for name in spec.sampling:
+        if name not in Sampling.model_fields:
+            raise SpecError(unknown("sampling option", name, Sampling.model_fields))
+    try:
+        sampling = Sampling.model_validate(benchmark.sampling.model_dump() | spec.sampling)
+    except ValidationError as error:
+        raise explain(error, f"sampling of {benchmark.id}") from error
+    if "" in sampling.stop:
+        raise SpecError(f"sampling of {benchmark.id}: an empty stop string would end every answer before it begins")
+    return sampling
+
+
+def check_model(benchmark: Benchmark, subject: Subject) -> None:
+    """Raise ModelError where a model cannot answer a benchmark's requests."""
+    info, label = subject.info, subject.spec.label
+    if benchmark.kind not in info.kinds:
+        raise ModelError(f"{benchmark.id} asks for {benchmark.kind}, and {label} can {', '.join(sorted(info.kinds))}")
+    if missing := set(benchmark.needs) - info.needs:
+        given = ", ".join(sorted(info.needs)) or "no extras"
+        raise ModelError(f"{benchmark.id} needs {', '.join(sorted(missing))}, and {label} gives {given}")
+
+
+def check_recipe(benchmark: Benchmark) -> None:
+    """Raise SpecError where a recipe names a function that is not there."""
+    readings(benchmark)
+    scorings(benchmark)
+    solver[name_of(benchmark.solver)[0]]
+    if benchmark.prompt.fewshot:
+        retriever[benchmark.prompt.fewshot.retriever]
+
+
+def check_data(spec: EvalSpec, benchmark: Benchmark) -> None:
+    """Raise DatasetError where the rows are not there, SpecError where a template does not fit the first of them."""
+    opened = open_source(benchmark.sources, catalog=spec.catalog)
+    first = loads(next(samples(benchmark, opened.rows)).fields)
+    prompter = Prompter(benchmark)
+    prompter.asks(first, _some_examples(spec, benchmark))
+    if benchmark.kind in ("loglikelihood", "choice") and first.get("target") is not None:
+        gold_index(first, [text for _, text in prompter.choices(first)])
+
+
+def _some_examples(spec: EvalSpec, benchmark: Benchmark) -> Sequence[Sample]:
+    fewshot = benchmark.prompt.fewshot
+    if fewshot is None or fewshot.k == 0:
+        return []
+    if fewshot.samples:
+        return list(fewshot.samples)[:1]
+    sources = benchmark.sources if fewshot.own else fewshot.sources
+    if not sources:
+        raise SpecError(f"{benchmark.id}: prompt.fewshot wants `from:` (a file, a source, self) or `samples:`")
+    pool = demonstrations(benchmark, islice(open_source(sources, catalog=spec.catalog).rows, 1))
+    return [demo for group in pool.values() for demo in group]

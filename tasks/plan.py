@@ -1,0 +1,75 @@
+"""plan: what has to be asked of a model, over all benchmarks of the run, is claimed and cut into shards."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import duckdb
+
+from assay.partition import partitioner
+from storage.steps import Written, bury, claim, open_columns, open_requests, write_shards
+from tasks.context import LEASE, Run, now, open_run
+from tasks.progress import advance
+from tasks.steps import step
+
+WAIT = 1.0
+"""Seconds between two looks at what another run is asking just now."""
+
+
+@step("plan")
+def plan_task(ledger: str, run_id: str, model: str, round: int) -> list[str]:
+    """The shards of what is open; empty where everything is answered or has failed in this attempt."""
+    return plan(open_run(ledger, run_id), model, round)
+
+
+def plan(run: Run, model: str, round: int = 0) -> list[str]:
+    """Claim the open requests to a model and write them to the spool; the names of their shards.
+
+    Where all that is left is being asked by another run, waits until that one has it or has died.
+    """
+    names = run.alive(run.benchmarks, model)
+    prompted = [key for name in names for key in run.prompted(name, model)]
+    while prompted:
+        with run.ledger.write() as con:
+            bury(con)
+            counts = open_requests(con, run.id, model, prompted)
+            left = _without_failures(con, run)
+            if left:
+                advance("infer", 0, total=left)
+                return _write(con, run, model, round)
+        if not counts.waiting:
+            break
+        time.sleep(WAIT)
+    return []
+
+
+def _without_failures(con: duckdb.DuckDBPyConnection, run: Run) -> int:
+    """Take from `wanted` what has failed since this process took the run up; how much is left."""
+    con.execute(
+        "DELETE FROM wanted WHERE completion_key IN"
+        " (SELECT completion_key FROM failures WHERE run_id = ? AND recorded >= ?)",
+        [run.id, run.began],
+    )
+    row = con.execute("SELECT count(*) FROM wanted").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> list[str]:
+    subject = run.models[model]
+    if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
+        con.execute("UPDATE wanted SET gold = NULL")
+    row = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchone()
+    assignment = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{row[0] if row else 0:04d}-")
+    claim(con, run.id, LEASE)
+    written = write_shards(con, model, assignment, run.spool)
+    con.executemany(
+        "INSERT INTO shards (run_id, shard, model_key, round, requests, path, state, started)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [_row(run, model, round, shard) for shard in written],
+    )
+    return [shard.shard for shard in written]
+
+
+def _row(run: Run, model: str, round: int, shard: Written) -> tuple[Any, ...]:
+    return run.id, shard.shard, model, round, shard.requests, str(shard.path), "open", now()
