@@ -28,13 +28,13 @@ PHRASES = (
     "For {town}, tell the {trait}.",
     "{town} is known for which {trait}?",
 )
-_LEXICON = """man bam, woman seru, boy tivo, girl lina, king kode, child pim, red rul, small nes, old vod, big hap, new miro,
-good jat, sees sila, takes tuko, likes feme, calls gori, finds wano, holds luxi"""
+_LEXICON = """man bam, woman seru, boy tivo, girl lina, king kode, child pim,
+red rul, small nes, old vod, big hap, new miro, good jat,
+sees sila, takes tuko, likes feme, calls gori, finds wano, holds luxi"""
 LEXICON: dict[str, str] = dict(pair.split() for pair in _LEXICON.split(","))
 NOUNS, ADJECTIVES, VERBS = list(LEXICON)[:6], list(LEXICON)[6:12], list(LEXICON)[12:]
-ONE_MANY = [
-    (word, word + "s") for word in KINDS["animal"] + KINDS["tool"] if word not in ("brush", "fox", "knife", "wolf")
-]
+_IRREGULAR = ("brush", "fox", "knife", "wolf")
+ONE_MANY = [(word, word + "s") for word in KINDS["animal"] + KINDS["tool"] if word not in _IRREGULAR]
 DOES_DO = [("runs", "run"), ("falls", "fall"), ("stands", "stand"), ("was", "were"), ("is", "are"), ("moves", "move")]
 BESIDE = ("near", "behind", "under", "with", "by")
 GOOD, BAD = ["nice", "fine", "lovely", "great", "superb"], ["bad", "poor", "awful", "nasty", "dull"]
