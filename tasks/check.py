@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
-
 from pydantic import ValidationError
 
-from adapters.datasets import open_source
 from assay.errors import ModelError, SpecError, unknown
 from assay.prompt import Prompter, gold_index
 from assay.reading import name_of, readings, scorings
 from assay.retrieve import retriever
-from assay.samples import demonstrations, loads, samples
 from assay.solve import solver
 from assay.spec import Benchmark, EvalSpec, explain
-from assay.types import Sample, Sampling
+from assay.types import Sampling
 from tasks.context import Subject, resolve
+from tasks.preview import preview
 
 
 def check(spec: EvalSpec) -> None:
@@ -69,22 +65,6 @@ def check_recipe(benchmark: Benchmark) -> None:
 
 def check_data(spec: EvalSpec, benchmark: Benchmark) -> None:
     """Raise DatasetError where the rows are not there, SpecError where a template does not fit the first of them."""
-    opened = open_source(benchmark.sources, catalog=spec.catalog)
-    first = loads(next(samples(benchmark, opened.rows)).fields)
-    prompter = Prompter(benchmark)
-    prompter.asks(first, _some_examples(spec, benchmark))
-    if benchmark.kind in ("loglikelihood", "choice") and first.get("target") is not None:
-        gold_index(first, [text for _, text in prompter.choices(first)])
-
-
-def _some_examples(spec: EvalSpec, benchmark: Benchmark) -> Sequence[Sample]:
-    fewshot = benchmark.prompt.fewshot
-    if fewshot is None or fewshot.k == 0:
-        return []
-    if fewshot.samples:
-        return list(fewshot.samples)[:1]
-    sources = benchmark.sources if fewshot.own else fewshot.sources
-    if not sources:
-        raise SpecError(f"{benchmark.id}: prompt.fewshot wants `from:` (a file, a source, self) or `samples:`")
-    pool = demonstrations(benchmark, islice(open_source(sources, catalog=spec.catalog).rows, 1))
-    return [demo for group in pool.values() for demo in group]
+    first = next(preview(benchmark, spec.catalog, seed=spec.seed))
+    if benchmark.kind in ("loglikelihood", "choice") and first.sample.get("target") is not None:
+        gold_index(first.sample, [text for _, text in Prompter(benchmark).choices(first.sample)])

@@ -60,16 +60,16 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
     row = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchone()
-    assignment = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{row[0] if row else 0:04d}-")
+    shards = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{row[0] if row else 0:04d}-")
     claim(con, run.id, LEASE)
-    written = write_shards(con, model, assignment, run.spool)
+    written = write_shards(con, model, shards.assignment, run.spool)
     con.executemany(
-        "INSERT INTO shards (run_id, shard, model_key, round, requests, path, state, started)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [_row(run, model, round, shard) for shard in written],
+        "INSERT INTO shards (run_id, shard, model_key, round, requests, cost, path, state, started)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_row(run, model, round, shard, shards.costs[shard.shard]) for shard in written],
     )
     return [shard.shard for shard in written]
 
 
-def _row(run: Run, model: str, round: int, shard: Written) -> tuple[Any, ...]:
-    return run.id, shard.shard, model, round, shard.requests, str(shard.path), "open", now()
+def _row(run: Run, model: str, round: int, shard: Written, cost: float) -> tuple[Any, ...]:
+    return run.id, shard.shard, model, round, shard.requests, cost, str(shard.path), "open", now()
