@@ -1,0 +1,38 @@
+# make run: install what is needed into .venv and evaluate something. make check test: what CI does.
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup run check test clean
+.DEFAULT_GOAL := setup
+
+setup: $(READY)
+
+# pip, as it is what finds the CPU build of torch; -qq: warnings of the index are not ours
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "assay needs Python 3.11 or newer: make PYTHON=…")'
+	@echo "installing into $(VENV): some minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,peft]'
+	@touch $@
+
+run: setup
+	$(BIN)/assay run examples/quickstart.yaml
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+# make test-server, test-vllm, test-gpu, test-network: the tests under that mark, which `make test` leaves out
+test-%: setup
+	$(BIN)/pytest -m '$*'
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
