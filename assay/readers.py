@@ -1,11 +1,12 @@
 """Readers: files whose records no format describes, each a function from a path to rows.
 
-A benchmark names one as `files: {path: …, reader: NAME, options: {…}}`; its options are the function's keyword arguments.
+A benchmark names one as `files: {path: …, reader: NAME, options: {…}}`; the options are its keyword arguments.
 """
 
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,32 @@ reader: Registry[Callable[..., Iterator[Row]]] = Registry("reader")
 
 @reader
 def wikitext(path: Path) -> Iterator[dict[str, Any]]:
-    """The articles of a WikiText file, `title` and `text`: one begins at each line ` = Title = `, sections (` = = … = = `)
-    do not."""
+    """The articles of a WikiText file, `title` and `text`: one begins at each line ` = Title = `, no section
+    (` = = … = = `) does."""
     text = path.read_text(encoding="utf-8")
     starts = [found.start() for found in re.finditer(r"^ = [^=\n]+ = ?$", text, re.MULTILINE)]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         article = text[start:end]
         yield {"title": article.split("\n", 1)[0].strip(" ="), "text": article}
+
+
+@reader
+def xml(path: Path, tag: str) -> Iterator[dict[str, Any]]:
+    """The elements of a name, wherever they stand: their attributes, and the text of each element in them by name."""
+    for element in ElementTree.parse(path).iter(tag):
+        yield {**element.attrib, **{child.tag: "".join(child.itertext()).strip() for child in element}}
+
+
+@reader
+def trivia(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
+    """OpenTriviaQA's blocks `#Q question`, `^ answer`, `A choice`, `B choice` …: `question`, `answer`, `choices`.
+
+    A question may go on over lines, up to the answer.
+    """
+    for block in re.split(r"^#Q ", path.read_text(encoding=encoding), flags=re.MULTILINE)[1:]:
+        question, found, rest = block.partition("\n^")
+        if not found:
+            raise ValueError(f"the question {question.strip()!r:.80} has no line of its answer (^)")
+        answer, _, choices = rest.partition("\n")
+        listed = [line[1:].strip() for line in choices.splitlines() if re.match(r"[A-Z]( |$)", line)]
+        yield {"question": " ".join(question.split()), "answer": answer.strip(), "choices": listed}

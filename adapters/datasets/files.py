@@ -41,8 +41,15 @@ def open_files(source: FilesSource, catalog: Sequence[Path] = ()) -> tuple[dict[
     beside = source.join
     others = _find(beside, catalog, lock)
     facts["join"] = _facts(beside, others, lock)
-    keys = captures(beside.path)
-    return facts, Rows(lambda: _joined(_rows(files, source), _rows(others, beside), keys, source.path, beside.path))
+    # one file beside many, and nothing to match by: it stands beside each of them (a source text, its translations)
+    each = len(others) == 1 and not captures(beside.path)
+    parts = [[file] for file in files] if each else [files]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for part in parts:
+            yield from _joined(_rows(part, source), _rows(others, beside), source, beside)
+
+    return facts, Rows(rows)
 
 
 def captures(path: str) -> list[str]:
@@ -76,8 +83,9 @@ def _find(source: FilesSource, catalog: Sequence[Path], lock: Lock) -> list[File
     else:
         places = next(filter(None, (_own(Path(folder), outer, wanted) for folder in catalog)), [])
     if not places:
-        near = unknown("file", outer, {*lock.files, *(name.rpartition("/")[0] for name in lock.files)})
-        raise Unavailable(f"datasets.lock pins no {outer}, and no catalogue folder has it ({near})")
+        folder = outer.partition("/")[0] + "/"
+        known = [name for name in lock.files if name.startswith(folder)] or [name.partition("/")[0] for name in lock.files]
+        raise Unavailable(f"{unknown('file', outer, set(known))} in datasets.lock, and no catalogue folder has it")
     files = [File(name, path, sha256(path), _captured(wanted, name)) for name, path in places]
     if not outer.endswith(".zip") or source.reader:
         return files
@@ -127,9 +135,9 @@ def _members(file: File, wanted: re.Pattern[str]) -> list[File]:
 def _facts(source: FilesSource, files: Sequence[File], lock: Lock) -> dict[str, Any]:
     said = source.model_dump(mode="json", exclude_defaults=True, exclude={"join"})
     facts: dict[str, Any] = {"source": "files", **said}
-    facts["sha256"] = combined((file.name.removesuffix(f"/{file.member}"), file.sha256) for file in files)
-    facts["files"] = len(files)
-    pins = [lock.files[name] for name in dict.fromkeys(file.name for file in files) if name in lock.files]
+    digests = {file.name.removesuffix(f"/{file.member}"): file.sha256 for file in files}
+    facts |= {"sha256": combined(digests.items()), "files": len(files)}
+    pins = [lock.files[name] for name in digests if name in lock.files]
     revisions = {f"{pin.repository}@{pin.commit}" for pin in pins if pin.repository}
     if len(revisions) == 1:
         facts["revision"] = revisions.pop()
@@ -161,9 +169,10 @@ def _read(file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
 
 
 def _joined(
-    rows: Iterator[dict[str, Any]], others: Iterator[dict[str, Any]], keys: Sequence[str], path: str, beside: str
+    rows: Iterator[dict[str, Any]], others: Iterator[dict[str, Any]], source: FilesSource, joined: FilesSource
 ) -> Iterator[dict[str, Any]]:
     """Each row with the one beside it: the next of those with the same captures; or the one of them, for them all."""
+    keys, path, beside = captures(joined.path), source.path, joined.path
     pool: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for other in others:
         pool.setdefault(tuple(other[key] for key in keys), []).append(other)

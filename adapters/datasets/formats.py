@@ -22,7 +22,9 @@ from assay.errors import DatasetError, SpecError, unknown
 from assay.spec import FilesSource
 
 _PACKED: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
-_OPTIONS = {"csv": {"encoding", "delimiter"}, "tsv": {"encoding", "quotes"}, "parquet": set()}
+_OPTIONS: Mapping[str, set[str]] = {
+    "csv": {"encoding", "delimiter", "ragged"}, "tsv": {"encoding", "quotes", "ragged"}, "parquet": set(),
+}  # fmt: skip
 csv.field_size_limit(2**31 - 1)  # the default of 128 KiB is less than one long document
 
 
@@ -90,7 +92,8 @@ def _json(text: str, where: str) -> Any:
     try:
         return _decode(text)
     except json.JSONDecodeError as error:
-        raise DatasetError(f"{where}: this is not JSON: {error}") from None
+        hint = "; say `format: jsonl` where each line is a record" if error.msg == "Extra data" else ""
+        raise DatasetError(f"{where}: this is not JSON: {error}{hint}") from None
 
 
 def _jsonl(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
@@ -149,8 +152,11 @@ def _record(item: Any, source: FilesSource, above: Mapping[str, Any]) -> dict[st
     return {**above, source.columns[0] if source.columns else "value": item}
 
 
-def _named(values: list[Any], columns: Iterable[str], where: str) -> dict[str, Any]:
+def _named(values: list[Any], columns: Iterable[str], where: str, ragged: bool = False) -> dict[str, Any]:
+    """A record of some columns; `ragged`: those that a short line lacks are null."""
     names = tuple(columns)
+    if ragged and len(values) < len(names):
+        values = [*values, *[None] * (len(names) - len(values))]
     if len(values) != len(names):
         raise DatasetError(f"{where}: wanted {len(names)} columns ({', '.join(names)[:80]}), got {len(values)}")
     return dict(zip(names, values, strict=True))
@@ -175,7 +181,7 @@ def _table(lines: Any, file: File, source: FilesSource) -> Iterator[dict[str, An
         raise DatasetError(f"{file.name}: two columns have one name: {', '.join(names)[:200]}")
     for values in lines:
         if values:
-            yield _named(values, names, f"{file.name}, line {lines.line_num}")
+            yield _named(values, names, f"{file.name}, line {lines.line_num}", bool(source.options.get("ragged")))
 
 
 def _lines(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:

@@ -45,7 +45,7 @@ def _load(path: str, source: HubSource, revision: str | None) -> Any:
 
     try:
         return datasets.load_dataset(path, source.name, split=source.split, revision=revision)
-    except Exception as error:  # noqa: BLE001  a dozen kinds, from the network to a builder: none is a data set
+    except Exception as error:  # a dozen kinds, from the network to a builder: whatever it is, there is no data set
         name = "/".join(filter(None, (source.path, source.name, source.split)))
         at = f" at {revision}" if revision else ""
         raise Unavailable(f"the hub's {name}{at} cannot be had: {type(error).__name__}: {error}") from error
