@@ -34,7 +34,9 @@ def catalog_option(function: Any) -> Any:
 @click.option("-s", "--suite", "suites", multiple=True, help="A named list of benchmarks, such as mini.")
 @click.option("--limit", type=int, help="At most so many samples of each group of each benchmark.")
 @click.option("--seed", type=int, help="Seed of everything that is drawn (0).")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="model.dtype=float32, sampling.max_tokens=64")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="model.dtype=float32, sampling.max_tokens=64"
+)
 @click.option("--refresh", is_flag=True, help="Ask again what has been answered already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @catalog_option
