@@ -14,15 +14,20 @@ import selectors
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from assay.errors import AssayError
 
 LIMIT = 10.0
 """Seconds for one question."""
 START = 120.0
 """Seconds until the process has imported its algebra."""
 MEMORY = 4 << 30
+LONGEST = 120
+"""Seconds of processor time after which the process ends by itself, whoever asked."""
 
 
 class Verdict(NamedTuple):
@@ -34,10 +39,11 @@ class Verdict(NamedTuple):
 
 
 def equal(method: str, gold: str, answer: str, limit: float = LIMIT) -> Verdict:
-    """What a method (`sympy`, `math_verify`) says of two answers; not equal where it is late or fails.
+    """What a method (`sympy`, `math_verify`, `opencompass`) says of two answers; not equal where it is late or fails.
 
     `sympy` simplifies the difference of two LaTeX formulas (Lewkowycz et al. 2022); `math_verify` finds the answers in
-    two texts by itself and compares them (github.com/huggingface/Math-Verify).
+    two texts by itself and compares them (github.com/huggingface/Math-Verify); `opencompass` is that with OpenCompass's
+    settings. Raises AssayError where the process cannot be started: then no answer at all can be scored.
     """
     with _lock:
         worker = _idle.pop() if _idle else None
@@ -81,8 +87,10 @@ class _Worker:
         """The process's verdict; it is killed where it is late or dies."""
         assert self.process is not None and self.process.stdin is not None
         if not self.started:
-            if self._line(START) is None:
-                return self._gone("the algebra process does not start")
+            said = self._line(START)
+            if said != b"ready\n":
+                self.kill()
+                raise AssayError(f"the algebra process does not start: {(said or b'').decode().strip() or 'it died'}")
             self.started = True
         try:
             self.process.stdin.write(json.dumps([method, gold, answer]).encode() + b"\n")
@@ -94,8 +102,7 @@ class _Worker:
             return self._gone("timeout")
         if not line:
             return self._gone("the algebra process died")
-        said, detail = json.loads(line)
-        return Verdict(said, detail)
+        return Verdict(*json.loads(line))
 
     def _line(self, seconds: float) -> bytes | None:
         """The next line; b'' where the process has ended, None where it is late."""
@@ -139,7 +146,46 @@ def _by_math_verify(gold: str, answer: str) -> bool:
     return bool(verify(parsed[0], parsed[1], timeout_seconds=None))
 
 
-METHODS: dict[str, Callable[[str, str], bool]] = {"sympy": _by_sympy, "math_verify": _by_math_verify}
+def _by_opencompass(gold: str, answer: str) -> bool:
+    from latex2sympy2_extended import NormalizationConfig
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+
+    right = parse(
+        gold,
+        extraction_mode="first_match",
+        extraction_config=[LatexExtractionConfig(), ExprExtractionConfig()],
+        parsing_timeout=None,
+    )
+    rules = NormalizationConfig(
+        nits=False, malformed_operators=False, basic_latex=True, equations=True, boxed="all", units=True
+    )
+    found = parse(
+        answer,
+        extraction_mode="first_match",
+        extraction_config=[
+            LatexExtractionConfig(normalization_config=rules, boxed_match_priority=0, try_extract_without_anchor=False)
+        ],
+        parsing_timeout=None,
+    )
+    return bool(verify(found, right, timeout_seconds=None))
+
+
+METHODS: dict[str, Callable[[str, str], bool]] = {
+    "sympy": _by_sympy,
+    "math_verify": _by_math_verify,
+    "opencompass": _by_opencompass,
+}
+
+
+def _any_runtime() -> None:
+    """Let sympy read LaTeX with whatever ANTLR runtime Math-Verify came with.
+
+    sympy asks for 4.11 by name; the form in which its grammar is compiled is the same from 4.10 on, so newer ones read
+    it and say on every use that the numbers differ.
+    """
+    from sympy.parsing.latex import _parse_latex_antlr as grammar
+
+    grammar.version = lambda package: "4.11"
 
 
 def _serve() -> None:
@@ -149,18 +195,27 @@ def _serve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints is no verdict
-    METHODS["sympy"]("1", "1")
-    METHODS["math_verify"]("$1$", "$1$")
+    try:
+        _any_runtime()
+        METHODS["sympy"]("\\frac{1}{2}", "0.5")
+        METHODS["math_verify"]("$1$", "$1$")
+    except Exception as error:  # noqa: BLE001  whatever is missing is told to the one who started this process
+        out.write(f"{type(error).__name__}: {error}\n".encode())
+        return
     out.write(b"ready\n")
     for line in sys.stdin.buffer:
-        method, gold, answer = json.loads(line)
-        try:
-            verdict = Verdict(METHODS[method](gold, answer))
-        except MemoryError:
-            verdict = Verdict(False, "memory")
-        except Exception as error:  # noqa: BLE001  algebra on free text raises anything: then they are not equal
-            verdict = Verdict(False, type(error).__name__)
-        out.write(json.dumps(verdict).encode() + b"\n")
+        seconds = int(time.process_time() + LONGEST) + 1  # nobody is left to kill it where its parent was killed
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+        out.write(json.dumps(_verdict(*json.loads(line))).encode() + b"\n")
+
+
+def _verdict(method: str, gold: str, answer: str) -> Verdict:
+    try:
+        return Verdict(METHODS[method](gold, answer))
+    except MemoryError:
+        return Verdict(False, "memory")
+    except Exception as error:  # noqa: BLE001  algebra on free text raises anything: then they are not equal
+        return Verdict(False, type(error).__name__)
 
 
 if __name__ == "__main__":

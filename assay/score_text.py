@@ -1,0 +1,189 @@
+"""Scorers of what was written: texts, numbers, formulas, and the likelihood of a text or of its last word."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from assay import latex, maths
+from assay.ifeval import Levels, followed
+from assay.score import reads, scorer
+from assay.template import template_filter
+from assay.types import Sample, Scored
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_DIGITS = str.maketrans("", "", string.digits)
+
+
+@scorer
+def exact_match(
+    value: Any,
+    sample: Sample,
+    gold: str = "target",
+    ignore: Sequence[str] = (),
+    ignore_case: bool = False,
+    ignore_punctuation: bool = False,
+    ignore_numbers: bool = False,
+) -> bool:
+    """Whether the text is what is right, or one of several right ones; lm-evaluation-harness's `exact_match`.
+
+    On both sides, in this order: the patterns of `ignore` are removed, then case, ASCII punctuation, digits.
+    """
+
+    def plain(one: Any) -> str:
+        kept = str(one)
+        for pattern in ignore:
+            kept = re.sub(pattern, "", kept)
+        kept = kept.lower() if ignore_case else kept
+        kept = kept.translate(_PUNCTUATION) if ignore_punctuation else kept
+        return kept.translate(_DIGITS) if ignore_numbers else kept
+
+    right = sample[gold]
+    return plain(value) in map(plain, right if isinstance(right, list) else [right])
+
+
+@scorer
+def number_match(value: Any, sample: Sample, gold: str = "target", tolerance: float = 0.0) -> bool:
+    """Whether it is the same number, or one nearer than the tolerance; what is no number is wrong."""
+    found, right = number(value), number(sample[gold])
+    if found is None or right is None:
+        return False
+    return found == right or abs(found - right) < Decimal(str(tolerance))
+
+
+def number(value: Any) -> Decimal | None:
+    """A number, its commas of thousands, dollars, percent sign and full stop left out; None where it is none."""
+    try:
+        found = Decimal(re.sub(r"[\s$,]", "", str(value)).rstrip(".%"))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and abs(found.adjusted()) < 1000 else None  # 1e999999999 would be written out
+
+
+@scorer
+def minerva(value: Any, sample: Sample, gold: str = "solution") -> Scored:
+    """Whether two formulas, brought to Minerva's form, are the same text, or their difference simplifies to 0.
+
+    The right one is what `gold` has in its last box. Lewkowycz et al. 2022 (arXiv:2206.14858), as in lm-eval 0.4.13.
+    """
+    found, right = latex.minerva(str(value)), latex.minerva(_solved(sample[gold]))
+    return Scored(1.0, detail="text") if found and found == right else _asked("sympy", right, found)
+
+
+@scorer
+def hendrycks(value: Any, sample: Sample, gold: str = "solution") -> bool:
+    """Whether two formulas are the same text once stripped (Hendrycks et al. 2021, arXiv:2103.03874)."""
+    return latex.same_hendrycks(str(value), _solved(sample[gold]))
+
+
+@scorer
+def math_match(value: Any, sample: Sample, gold: str = "target") -> Scored:
+    """Whether two formulas are the same text once stripped, or Math-Verify finds them equal."""
+    found, right = str(value), str(sample[gold])
+    if latex.same_hendrycks(found, right):
+        return Scored(1.0, detail="text")
+    return _asked("math_verify", _formula(right), _formula(found))
+
+
+@scorer
+@reads("text")
+def math_verify(value: str, sample: Sample, gold: str = "solution") -> Scored:
+    """Whether Math-Verify finds, in the whole reply, an answer that is equal to one in the right solution."""
+    return _asked("math_verify", str(sample[gold]), value)
+
+
+@scorer
+@reads("text")
+def math_verify_opencompass(value: str, sample: Sample, gold: str = "solution") -> Scored:
+    """Math-Verify as OpenCompass asks it: only LaTeX, a box before all else, against the right formula."""
+    return _asked("opencompass", f"${_solved(sample[gold])}$", value)
+
+
+def _asked(method: str, right: str, found: str) -> Scored:
+    verdict = maths.equal(method, right, found)
+    return Scored(float(verdict.equal), detail=verdict.detail or method)
+
+
+def _solved(solution: Any) -> str:
+    """What a solution has in its last box; all of it where it has none, as a bare answer has not."""
+    return latex.last_boxed(str(solution)) or str(solution)
+
+
+def _formula(text: str) -> str:
+    """A bare formula as LaTeX marks it; one that is marked stays as it is."""
+    return text if "$" in text or "\\boxed" in text or "\\(" in text or "\\[" in text else f"${text}$"
+
+
+@scorer
+@reads("likelihood")
+def greedy(value: Mapping[str, Any], sample: Sample) -> bool | None:
+    """Whether greedy decoding would write the continuation: the accuracy of LAMBADA."""
+    greedy: bool | None = value["greedy"]
+    return greedy
+
+
+@scorer
+@reads("likelihood")
+def log_likelihood(value: Mapping[str, Any], sample: Sample) -> float | None:
+    """The log-probability of the continuation, or of the whole text: for the metric `perplexity`."""
+    total: float | None = value["sum"]
+    return total
+
+
+@scorer
+@reads("likelihood")
+def rolling_words(value: Mapping[str, Any], sample: Sample, of: str = "page") -> Scored:
+    """A text's log-probability, its weight the words of the text as it was before detokenization (lm-eval's count:
+    the pieces between blanks, of which the first or last may be empty)."""
+    return Scored(value["sum"], float(len(re.split(r"\s+", sample[of]))))
+
+
+@scorer
+@reads("likelihood")
+def rolling_bytes(value: Mapping[str, Any], sample: Sample, of: str = "page") -> Scored:
+    """A text's log-probability, its weight the UTF-8 bytes of the text as it was before detokenization."""
+    return Scored(value["sum"], float(len(sample[of].encode())))
+
+
+@scorer
+@reads("text")
+def ifeval_prompt(value: str, sample: Sample, loose: bool = False) -> Scored:
+    """Whether a reply follows all instructions of its prompt (Zhou et al. 2023, arXiv:2311.07911)."""
+    levels = _levels(value, sample, loose)
+    return Scored(float(all(levels.followed)), detail=levels.detail)
+
+
+@scorer
+@reads("text")
+def ifeval_instruction(value: str, sample: Sample, loose: bool = False) -> Scored:
+    """The share of a prompt's instructions that a reply follows, its weight how many there are: for `weighted_mean`."""
+    levels = _levels(value, sample, loose)
+    return Scored(sum(levels.followed) / len(levels.followed), float(len(levels.followed)), levels.detail)
+
+
+def _levels(value: str, sample: Sample, loose: bool) -> Levels:
+    return followed(value, sample["instructions"], sample["kwargs"], loose)
+
+
+_DETOKENIZED = (
+    (r"s '", "s'"), (r"/' [0-9]/", "/'[0-9]/"), (r" @-@ ", "-"), (r" @,@ ", ","), (r" @\.@ ", "."),
+    (r" : ", ": "), (r" ; ", "; "), (r" \. ", ". "), (r" ! ", "! "), (r" \? ", "? "), (r" , ", ", "),
+    (r"\(\s*([^\)]*?)\s*\)", r"(\1)"), (r"\[\s*([^\]]*?)\s*\]", r"[\1]"), (r"{\s*([^}]*?)\s*}", r"{\1}"),
+    (r"\"\s*([^\"]*?)\s*\"", r'"\1"'), (r"'\s*([^']*?)\s*'", r"'\1'"),
+    (r"= = = =", "===="), (r"= = =", "==="), (r"= =", "=="), (r" ° ", "°"), (r" \n", "\n"), (r"\n ", "\n"),
+    (r" N ", " 1 "), (r" 's", "'s"),
+)  # fmt: skip
+
+
+@template_filter
+def wikitext_detokenized(page: str) -> str:
+    """A WikiText page with the blanks of its tokens taken out: the rules of lm-evaluation-harness, in their order.
+
+    The second rule looks for a pattern's text between slashes and so does nothing: it stands so there.
+    """
+    for pattern, replacement in _DETOKENIZED:
+        page = re.sub(pattern, replacement, page)
+    return page
