@@ -89,20 +89,22 @@ def brier(value: Choices, sample: Sample) -> float:
 
 
 @scorer
-def option(value: Any, sample: Sample) -> bool:
-    """Whether the letter that was found is the right one; the target is a letter, or an index from A on, or several."""
-    target = sample["target"]
-    letters = [letter_of(one) for one in (target if isinstance(target, list) else [target])]
-    return str(value).strip().upper() in letters
+def option(value: Any, sample: Sample, letters: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ") -> bool:
+    """Whether the letter that was found is the right one.
+
+    The target is a letter, or the index of one among `letters`, or a list of these, of which one is enough.
+    Raises SpecError where it is something else.
+    """
+    target = sample.get("target")
+    return value in [_letter(one, letters) for one in (target if isinstance(target, list) else [target])]
 
 
-def letter_of(target: Any) -> str:
-    """A for 0, B for 1 …; a letter is itself. Raises SpecError for anything else."""
-    if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < 26:
-        return chr(ord("A") + target)
-    if isinstance(target, str) and len(target.strip()) == 1 and target.strip().isalpha():
-        return target.strip().upper()
-    raise SpecError(f"wanted a letter or the index of a choice as target, got {target!r:.80}")
+def _letter(target: Any, letters: str) -> str:
+    if isinstance(target, int) and not isinstance(target, bool) and 0 <= target < len(letters):
+        return letters[target]
+    if isinstance(target, str) and target in letters and len(target) == 1:
+        return target
+    raise SpecError(f"wanted one of the letters {letters} or the index of one as target, got {target!r:.80}")
 
 
 def _right(values: Sequence[float], found: Choices, sample: Sample) -> bool:
