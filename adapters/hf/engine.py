@@ -1,0 +1,130 @@
+"""A causal model of transformers, loaded: tokens in, logits out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adapters import library
+from adapters.hf.options import Options
+from assay.errors import ModelError
+
+CPU_TOKENS = 16_384
+GPU_TOKENS = 65_536
+
+
+class Paths(NamedTuple):
+    """Where the parts of a model lie."""
+
+    model: Path
+    peft: Path | None
+
+
+class Engine:
+    """The network and what it takes."""
+
+    def __init__(self, network: Any, max_length: int, tokens: int, rows: int | None) -> None:
+        self.network, self.max_length, self.tokens, self.rows = network, max_length, tokens, rows
+        self.device = network.device
+        self.vocabulary = int(network.get_output_embeddings().weight.shape[0])
+        self.torch: Any = library("torch", "hf")
+        base = network.get_base_model() if hasattr(network, "peft_config") else network
+        self.takes = frozenset(inspect.signature(base.forward).parameters)
+        self.cached = "past_key_values" in self.takes
+        """False for networks whose state is not a cache of keys and values: they read the text again for each token."""
+
+    def pad(self, rows: Sequence[Any], width: int, left: bool = False) -> Any:
+        """The rows as one tensor, filled up with zeros on the right or left."""
+        ids = self.torch.zeros((len(rows), width), dtype=self.torch.long)
+        for i, row in enumerate(rows):
+            where = slice(width - len(row), width) if left else slice(0, len(row))
+            ids[i, where] = self.torch.as_tensor(row, dtype=self.torch.long)
+        return ids.to(self.device)
+
+    def logits(self, ids: Any, positions: Sequence[int]) -> Any:
+        """The logits of rows padded on the right at these positions, in ascending order, of every row.
+
+        Padding comes after all that counts, so a causal model needs no mask, and sees each row as it stands alone.
+        """
+        extra: dict[str, Any] = {}
+        if "use_cache" in self.takes:
+            extra["use_cache"] = False
+        index = self.torch.tensor(positions, device=self.device)
+        if "logits_to_keep" in self.takes:
+            return self.network(input_ids=ids, logits_to_keep=index, **extra).logits
+        logits = self.network(input_ids=ids, **extra).logits
+        return logits[:, index.to(logits.device)]
+
+    def step(self, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
+        """The logits after the last token of rows padded on the left, and the cache for the next step.
+
+        `mask` covers all tokens so far, `ids` those that the cache does not hold yet.
+        """
+        extra: dict[str, Any] = {}
+        if "position_ids" in self.takes:
+            places = (mask.cumsum(-1) - 1).clamp(min=0)
+            extra["position_ids"] = places[:, -ids.shape[1] :]
+        if "logits_to_keep" in self.takes:
+            extra["logits_to_keep"] = 1
+        if self.cached:
+            extra |= {"past_key_values": cache, "use_cache": True}
+        if "attention_mask" in self.takes:
+            extra["attention_mask"] = mask
+        output = self.network(input_ids=ids, **extra)
+        return output.logits[:, -1].float().to(self.device), output.past_key_values if self.cached else None
+
+
+def load_engine(paths: Paths, dtype: str, max_length: int, options: Options) -> Engine:
+    """The network on its device, ready to answer. Raises ModelError where a library is missing or it does not load."""
+    torch = library("torch", "hf")
+    transformers = library("transformers", "hf")
+    device = device_of(torch, options)
+    settings: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": options.trust_remote_code}
+    if options.attention is not None:
+        settings["attn_implementation"] = options.attention
+    if options.device_map is not None:
+        settings["device_map"] = options.device_map
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(paths.model, **settings)
+        if paths.peft is not None:
+            network = library("peft", "hf", "peft").PeftModel.from_pretrained(network, paths.peft)
+        if options.device_map is None and not getattr(network, "hf_quantizer", None):
+            network = network.to(device)
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        raise ModelError(f"model {paths.model} does not load: {type(error).__name__}: {error}") from error
+    network.eval()
+    tokens = options.batch_tokens or (CPU_TOKENS if network.device.type == "cpu" else GPU_TOKENS)
+    return Engine(network, max_length, tokens, options.batch_size)
+
+
+def load_tokenizer(folder: Path, options: Options) -> Any:
+    """The tokenizer. Raises ModelError where it does not load."""
+    transformers = library("transformers", "hf")
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"the tokenizer in {folder} does not load: {type(error).__name__}: {error}") from error
+
+
+def stop_tokens(config: Mapping[str, Any], generation: Mapping[str, Any], tokenizer: Any) -> frozenset[int]:
+    """The tokens that end a text: as the generation settings say, or else the configuration, and the tokenizer's."""
+    named = generation.get("eos_token_id", config.get("eos_token_id"))
+    ids = named if isinstance(named, list) else [named]
+    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if isinstance(i, int))
+
+
+def device_of(torch: Any, options: Options) -> Any:
+    """The device that the options name. Raises ModelError for one that is not here."""
+    if options.device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(options.device)
+    except RuntimeError as error:
+        raise ModelError(f"device {options.device!r}: {error}") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise ModelError(f"device {options.device!r} is not here: {torch.cuda.device_count()} CUDA devices are visible")
+    return device

@@ -1,0 +1,55 @@
+"""What a user may say of a model that transformers loads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from assay.errors import ModelError, unknown
+from assay.spec import ModelSpec, explain
+from assay.types import Record
+
+
+class Options(Record):
+    """The options of `hf:PATH`; those from `batch_tokens` on change no answer."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: as the weights are stored."""
+    peft: str | None = None
+    """Folder of a PEFT adapter (LoRA …) to put on the model."""
+    tokenizer: str | None = None
+    """Folder of the tokenizer, where it is not the model's."""
+    revision: str | None = None
+    """Branch, tag or commit of a model on the hub."""
+    chat: bool | None = None
+    """Whether messages go through the tokenizer's chat template; by default where it has one. A meta template of the
+    spec comes before either."""
+    add_bos: bool | None = None
+    """Whether a text begins with the beginning-of-sequence token; by default what the tokenizer does. It is never put
+    in front of a text that begins with it."""
+    max_length: int | None = Field(default=None, ge=2)
+    """Tokens that the model sees at most; by default as its configuration says. Longer prompts lose their left end."""
+    trust_remote_code: bool = False
+    """Run Python code that lies in the model's folder."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens in a batch, padding included: 16,384 on a CPU and 65,536 elsewhere."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """Texts in a batch at most."""
+    device: str = "auto"
+    """auto (the first GPU, else the CPU), cpu, cuda, cuda:1, mps …"""
+    device_map: str | None = None
+    """Spread the model over devices as accelerate does: auto, balanced …; in place of `device`."""
+    attention: str | None = None
+    """Implementation of attention, as transformers names them: sdpa, eager, flash_attention_2 …"""
+
+
+def options_of(spec: ModelSpec) -> Options:
+    """The options of a model's spec. Raises ModelError for one that there is not, or of a wrong value."""
+    for name in spec.options:
+        if name not in Options.model_fields:
+            raise ModelError(unknown("option of hf", name, Options.model_fields))
+    try:
+        return Options.model_validate(spec.options)
+    except ValidationError as error:
+        raise ModelError(str(explain(error, f"options of hf:{spec.path}"))) from error
