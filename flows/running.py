@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from assay.errors import AssayError, SpecError
 from assay.spec import EvalSpec
 from flows.server import Embedded, drain, serving
-from flows.table import figures, queries_to_try, score_table, troubles
+from flows.table import figures, print_whole, queries_to_try, score_table, troubles
 from storage.ledger import Ledger
 from storage.steps import bury
 
@@ -93,7 +93,7 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
         return 1
     rows = figures(book, run_id)
     if not as_json:
-        Console().print(score_table(rows))
+        print_whole(score_table(rows))
     for line in troubles(book, run_id):
         console.print(line, style="yellow")
     if as_json:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from storage.ledger import Ledger
@@ -32,17 +33,25 @@ def score_table(rows: list[dict[str, Any]]) -> Table:
     lines: dict[tuple[str, str, str], dict[str, dict[str, Any]]] = {}
     for row in rows:
         lines.setdefault((row["dimension"] or "", row["benchmark"], row["metric"]), {})[row["model"]] = row
-    table = Table(box=box.SIMPLE_HEAD, caption="value and 95 % interval; n samples", caption_justify="left")
-    for name in ("dimension", "benchmark", "metric"):
-        table.add_column(name, overflow="fold")
-    table.add_column("n", justify="right")
-    for model in models:
-        table.add_column(model, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, caption="value [95 % interval]; n samples", caption_justify="left")
+    for name in ("benchmark", "metric", "n", *models):
+        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=True)
+    above = None
     for (dimension, benchmark, metric), by_model in lines.items():
+        if dimension != above:
+            table.add_row(f"[bold]{dimension}[/bold]")
+            above = dimension
         sizes = sorted({str(row["n"]) for row in by_model.values()})
         cells = [cell(by_model[model]) if model in by_model else "" for model in models]
-        table.add_row(dimension, benchmark, metric, "/".join(sizes), *cells)
+        table.add_row("  " + benchmark, metric, "/".join(sizes), *cells)
     return table
+
+
+def print_whole(table: Table) -> None:
+    """Print a table to stdout with no cell cut off, however narrow the terminal."""
+    console = Console()
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def cell(row: dict[str, Any]) -> str:
@@ -68,7 +77,7 @@ def troubles(book: Ledger, run_id: str) -> list[str]:
             "SELECT problem, model, benchmark, count(*), any_value(cause) FROM problems WHERE run_id = ?"
             " GROUP BY problem, model, benchmark,"
             " CASE WHEN problem IN ('step failed', 'request failed') THEN cause END"
-            " ORDER BY problem NOT IN ('step failed', 'request failed'), count(*) DESC, ALL", [run_id]
+            " ORDER BY problem NOT IN ('step failed', 'request failed'), count(*) DESC, 1, 2, 3", [run_id]
         ).fetchall()  # fmt: skip
     lines = [
         f"{problem}{f' x {count}' if count > 1 else ''}: {benchmark}{f' ({model})' if model else ''}: {cause}"

@@ -67,10 +67,9 @@ def _show_model(name: str, catalogs: tuple[Path, ...]) -> None:
 
 def _show_run(run_id: str, ledger: Path) -> None:
     import orjson
-    from rich.console import Console
 
     from flows.show import show_rows
-    from flows.table import figures, queries_to_try, score_table, troubles
+    from flows.table import figures, print_whole, queries_to_try, score_table, troubles
     from storage.ledger import Ledger
 
     book = Ledger(ledger)
@@ -85,7 +84,7 @@ def _show_run(run_id: str, ledger: Path) -> None:
         _yaml({"run": run_id, "state": row[0], "created": row[1], "finished": row[2], "spec": orjson.loads(row[3])})
     )
     show_rows(("step", "benchmark", "model", "round", "state", "rows", "seconds"), steps)
-    Console().print(score_table(figures(book, run_id)))
+    print_whole(score_table(figures(book, run_id)))
     for line in troubles(book, run_id):
         click.echo(line)
     click.echo(queries_to_try(ledger, run_id))

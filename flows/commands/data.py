@@ -1,0 +1,99 @@
+"""assay data: the files of benchmarks, each pinned by URL and SHA-256."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.commands.run import catalog_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHOWN = 10
+
+
+@click.group("data", short_help="List, fetch and verify the data of benchmarks.")
+def command() -> None:
+    """List, fetch and verify the files of benchmarks. They lie under $ASSAY_DATA."""
+
+
+@command.command("ls")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@catalog_option
+def ls(names: tuple[str, ...], form: str, catalogs: tuple[Path, ...]) -> None:
+    """List data sets: files, bytes, state (present, incomplete, absent, corrupt), and the licence where a benchmark
+    names one."""
+    from adapters.datasets.fetch import data_folder
+    from adapters.datasets.store import data_sets, state_of, state_of_set
+    from flows.show import show_rows
+
+    licences = _licences(catalogs)
+    rows = []
+    for name, pins in data_sets(names, catalogs).items():
+        state = state_of_set([state_of(pin, catalogs) for pin in pins])
+        rows.append((name, len(pins), sum(pin.size for pin in pins), state, licences.get(name, "")))
+    show_rows(("data set", "files", "bytes", "state", "licence"), rows, form)
+    click.echo(f"data folder: {data_folder()}", err=True)
+
+
+@command.command("pull")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@catalog_option
+def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
+    """Fetch what is absent or corrupt, of all data sets or of those named. Exit 1 where some could not be had."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from adapters.datasets import store
+    from adapters.datasets.fetch import data_folder
+
+    sets = store.data_sets(names, catalogs)
+    wanted = [pin for pins in sets.values() for pin in pins if store.state_of(pin, catalogs) != "present"]
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("fetching", total=sum(pin.size for pin in wanted))
+        failed = store.pull(wanted, lambda pin: progress.advance(bar, pin.size))
+    files = sum(len(pins) for pins in sets.values())
+    click.echo(f"{files} files of {len(sets)} data sets under {data_folder()}: {len(wanted)} were to fetch")
+    _told(failed)
+
+
+@command.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@catalog_option
+def verify(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
+    """Check every file against its SHA-256. Exit 1 where one is missing or another than pinned."""
+    from adapters.datasets.store import data_sets, state_of
+
+    sets = data_sets(names, catalogs)
+    states = {pin.path: state_of(pin, catalogs) for pins in sets.values() for pin in pins}
+    wrong = [f"{path}: {state}" for path, state in states.items() if state != "present"]
+    click.echo(f"{len(states) - len(wrong)} of {len(states)} files of {len(sets)} data sets are as pinned")
+    _told(wrong)
+
+
+def _told(wrong: Sequence[str]) -> None:
+    """Name what is wrong, the first of it at most, and end with 1."""
+    for line in wrong[:SHOWN]:
+        click.echo(line, err=True)
+    if len(wrong) > SHOWN:
+        click.echo(f"… and {len(wrong) - SHOWN} more", err=True)
+    if wrong:
+        raise click.exceptions.Exit(1)
+
+
+def _licences(catalogs: tuple[Path, ...]) -> dict[str, str]:
+    """The licence of each data set, as the benchmarks that read it name it."""
+    from assay.catalog import benchmark_ids, load_benchmark
+
+    found: dict[str, set[str]] = {}
+    for name in benchmark_ids(catalogs):
+        benchmark = load_benchmark(name, catalogs)
+        for source in benchmark.sources:
+            if source.files and benchmark.licence:
+                found.setdefault(source.files.path.partition("/")[0], set()).add(benchmark.licence)
+    return {name: "; ".join(sorted(licences)) for name, licences in found.items()}
