@@ -15,7 +15,7 @@ _HOMES = {
     "generated": "assay.generate", "template_filter": "assay.template",
 }  # fmt: skip
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> Any:

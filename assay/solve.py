@@ -50,7 +50,10 @@ def direct(sample: Sample, prompt: Sequence[Message], transcript: Sequence[Excha
 
 @solver
 def reconsider(
-    sample: Sample, prompt: Sequence[Message], transcript: Sequence[Exchange], question: str = "Are you sure? Answer again."
+    sample: Sample,
+    prompt: Sequence[Message],
+    transcript: Sequence[Exchange],
+    question: str = "Are you sure? Answer again.",
 ) -> Sequence[Question] | Reply:
     """The first answer is quoted back with a question about it; the second answer is read."""
     if not transcript:
