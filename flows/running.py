@@ -82,9 +82,9 @@ def _nobody_at(book: Ledger, run_id: str) -> None:
 
 
 def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> int:
-    ledger, again = str(book.path.absolute()), f"assay resume {run_id} --ledger {book.path}"
+    again = f"assay resume {run_id} --ledger {book.path}"
     try:
-        state = _flow(ledger, run_id, server)
+        state = _flow(book, run_id, server)
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; what was answered is kept. To complete it: {again}", soft_wrap=True)
         return 130
@@ -103,7 +103,7 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
     return 0 if state == "done" else 1
 
 
-def _flow(ledger: str, run_id: str, server: Embedded | None) -> str:
+def _flow(book: Ledger, run_id: str, server: Embedded | None) -> str:
     """Run the flow, with progress bars, on the server that there is; the run's state."""
     if server:
         os.environ["PREFECT_API_URL"] = server.url
@@ -117,8 +117,8 @@ def _flow(ledger: str, run_id: str, server: Embedded | None) -> str:
         server.ready()
     # a heartbeat thread would hold up the end of the flow by a second; the embedded server watches this process itself
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if server else {}
-    with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars():
-        final = evaluation(ledger, run_id, return_state=True)
+    with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars(), book.kept():
+        final = evaluation(str(book.path.absolute()), run_id, return_state=True)
     if server:
         details = final.state_details
         drain(server.url, str(details.flow_run_id), task_runs())

@@ -15,8 +15,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -26,6 +27,11 @@ from storage.migrations import migrate, steps, version
 
 _BROKEN = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.SerializationException)
 """What DuckDB raises where the disk, the file or the memory is at fault and not the query."""
+
+IDLE = 1.0
+"""Seconds after which a ledger that is kept open is closed all the same."""
+GIVE_WAY = 0.12
+"""Seconds for whoever waits to take the ledger: they look every 0.05 s."""
 
 _doors: dict[Path, _Door] = {}
 _doors_lock = threading.Lock()
@@ -59,11 +65,27 @@ class Ledger:
         """Do something once the transaction that is open is committed; never, if it is not."""
         self._door.actions.append(action)
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """For the time of a block the ledger stays open between this process's transactions, since each opening costs
+        some 30 ms; but another process that asks for it gets it, and it is closed where nothing happens for a second.
+        """
+        with self._door.kept():
+            yield
+
     def checkpoint(self) -> None:
         """Put what the write-ahead log holds into its place in the file: once a step, since each costs the more the
         larger the tables are."""
         with self._door.alone(writing=True) as con:
             con.execute("CHECKPOINT")
+
+
+class _Open(NamedTuple):
+    """An open connection, and what closes it."""
+
+    con: duckdb.DuckDBPyConnection
+    writing: bool
+    stack: ExitStack
 
 
 class _Door:
@@ -74,8 +96,12 @@ class _Door:
         self.lock = Lock(path)
         self.thread = threading.RLock()
         self.con: duckdb.DuckDBPyConnection | None = None
+        """Of the transaction that a thread is in."""
         self.writing = False
         self.actions: list[Callable[[], None]] = []
+        self.open: _Open | None = None
+        self.keepers = 0
+        self.used = 0.0
 
     @contextmanager
     def entered(self, writing: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -88,10 +114,7 @@ class _Door:
             with self.alone(writing) as con:
                 self.con, self.writing, self.actions = con, writing, []
                 try:
-                    if writing:
-                        with _transaction(con):
-                            yield con
-                    else:
+                    with _transaction(con, "BEGIN" if writing else "BEGIN READ ONLY"):
                         yield con
                 finally:
                     self.con = None
@@ -101,20 +124,69 @@ class _Door:
     @contextmanager
     def alone(self, writing: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of our own, under the lock; what goes wrong with the file is a LedgerError."""
-        with self.thread, self._locked(writing):
+        with self.thread:
+            sound = False
             try:
-                con = self._opened(writing)
-                try:
-                    yield con
-                finally:
-                    con.close()
+                yield self._connection(writing)
+                sound = True
             except _BROKEN as error:
                 raise LedgerError(f"the ledger {self.path} failed: {_reason(error)}") from error
+            finally:
+                self.used = time.monotonic()
+                asked = self.lock.is_wanted()
+                if not sound or not self.keepers or asked:
+                    self.close()
+                if self.keepers and asked:
+                    time.sleep(GIVE_WAY)
 
     @contextmanager
-    def _locked(self, writing: bool) -> Iterator[None]:
+    def kept(self) -> Iterator[None]:
+        with self.thread:
+            self.keepers += 1
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(over,), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+            with self.thread:
+                self.keepers -= 1
+                if not self.keepers:
+                    self.close()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(0.1):
+            if self.open and self.thread.acquire(blocking=False):
+                try:
+                    if self.con is None and (self.lock.is_wanted() or time.monotonic() - self.used > IDLE):
+                        self.close()
+                finally:
+                    self.thread.release()
+
+    def _connection(self, writing: bool) -> duckdb.DuckDBPyConnection:
+        """The connection that is open, or a new one. Raises LedgerError where there can be none."""
+        if self.open and (self.open.writing or not writing):
+            return self.open.con
+        self.close()
         if not writing and not _is_there(self.path):
             raise LedgerError(f"no ledger at {self.path}")
+        with ExitStack() as stack:
+            stack.enter_context(self._locked())
+            con = self._opened(writing or self.keepers > 0)
+            stack.callback(con.close)
+            self.open = _Open(con, writing or self.keepers > 0, stack.pop_all())
+        return con
+
+    def close(self) -> None:
+        """Nothing is open and the lock is free."""
+        if self.open:
+            was, self.open = self.open, None
+            was.stack.close()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         if self.path.is_dir():
             raise LedgerError(f"{self.path} is a folder, and the ledger is a file")
         try:
@@ -183,8 +255,8 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    con.execute("BEGIN")
+def _transaction(con: duckdb.DuckDBPyConnection, begin: str) -> Iterator[None]:
+    con.execute(begin)
     try:
         yield
         con.execute("COMMIT")

@@ -1,7 +1,8 @@
 """Who holds the ledger: one process at a time, and whoever waits says for whom.
 
 DuckDB lets one process write, and then nobody else may even read. So everybody takes `LEDGER.lock` first; the holder
-leaves its process id and command beside it, in `LEDGER.lock.json`, for those who wait.
+leaves its process id and command beside it, in `LEDGER.lock.json`, for those who wait; and these leave
+`LEDGER.lock.wanted`, so that a holder who keeps the ledger open for longer than one transaction gives way.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,7 @@ class Lock:
         self.guarded = guarded
         self.path = guarded.with_name(guarded.name + ".lock")
         self.holder = guarded.with_name(guarded.name + ".lock.json")
+        self.wanted = guarded.with_name(guarded.name + ".lock.wanted")
         self.made = False
         self.file = FileLock(self.path, thread_local=False)
 
@@ -36,17 +39,30 @@ class Lock:
         Raises OSError where the lock file cannot be written.
         """
         self._make()
-        try:
-            self.file.acquire(timeout=PATIENCE)
-        except Timeout:
-            say(f"the ledger {self.guarded} is held by {self._who()}; waiting")
-            self.file.acquire()
+        self._wait()
         try:
             self.holder.write_text(json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv)}))
             yield
         finally:
             self.holder.unlink(missing_ok=True)
             self.file.release()
+
+    def _wait(self) -> None:
+        start, told = time.monotonic(), False
+        while True:
+            try:
+                self.file.acquire(timeout=0 if not told and time.monotonic() - start < 0.01 else 0.2)
+                break
+            except Timeout:
+                self.wanted.touch()  # again and again: whoever else waits removes it when it is their turn
+            if not told and time.monotonic() - start > PATIENCE:
+                say(f"the ledger {self.guarded} is held by {self._who()}; waiting")
+                told = True
+        self.wanted.unlink(missing_ok=True)
+
+    def is_wanted(self) -> bool:
+        """Whether another process waits for it."""
+        return self.wanted.exists()
 
     def forget(self) -> None:
         """Remove the lock file where it is of our making: what it guards has turned out to be no ledger."""

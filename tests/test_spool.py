@@ -141,11 +141,11 @@ def test_what_a_partitioner_goes_by(book: Ledger) -> None:
 def test_many_shards_have_a_file_each(book: Ledger, tmp_path: Path) -> None:
     with book.write() as con:
         con.execute(
-            "INSERT INTO requests SELECT sha256(i::VARCHAR)[:32], 'generate', 'h1', ?, [], [] FROM range(5000) t(i)",
+            "INSERT INTO requests SELECT sha256('big' || i)[:32], 'generate', 'h1', ?, [], [] FROM range(5000) t(i)",
             [question(0)],
         )
         con.execute(
-            "INSERT INTO asked SELECT 'big', i, 's' || i, sha256(i::VARCHAR)[:32], 'subject', -1, 0, 0, 0, '{}', ?, 0,"
+            "INSERT INTO asked SELECT 'big', i, 's' || i, sha256('big' || i)[:32], 'subject', -1, 0, 0, 0, '{}', ?, 0,"
             " NULL FROM range(5000) t(i)", [GREEDY],
         )  # fmt: skip
     _, shards = plan(book, tmp_path / "spool", "a", ["big"], size=20)
