@@ -1,27 +1,21 @@
 """Sharing work out: which open request goes into which shard.
 
-A partitioner is a function of columns, `name(columns, **options) -> Shards`. The columns are those of the open requests
-of one model over all benchmarks: completion_key, prompted (the benchmark's prompt step), kind, header_key,
-header_bytes, bytes, continuations, max_tokens. What it gives depends on these rows and not on their order. Shards are
-named from the costliest to the cheapest, which is the order in which workers take them.
+A partitioner is a function of columns, `name(columns, **options) -> Shards`: those of the open requests of one model
+over all benchmarks (`assay.workload`). What it gives depends on the rows and not on their order. Shards are named from
+the costliest to the cheapest, which is the order in which workers take them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from assay.errors import SpecError
 from assay.registry import Registry
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from assay.workload import USUAL, Floats, Ints, Rates, Work, runs, sums, workload
 
 
 class Shards(NamedTuple):
@@ -33,35 +27,22 @@ class Shards(NamedTuple):
     """Shard -> its estimated seconds, in order of name."""
 
 
-@dataclass(frozen=True)
-class Rates:
-    """What a request costs: prompts by their bytes, as they are not tokenised yet, and answers by their allowance."""
-
-    tokens_per_byte: float = 0.25
-    prefill: float = 20_000.0
-    """Prompt tokens a second."""
-    decode: float = 1_000.0
-    """Written tokens a second, over a batch."""
-    written: float = 0.5
-    """The share of `max_tokens` that an answer has on average."""
-
-
 Partitioner = Callable[..., Shards]
 
 partitioner: Registry[Partitioner] = Registry("partitioner")
 
 
 @partitioner
-def naive(columns: pa.Table, *, prefix: str = "", n: int = 1, rates: Rates = Rates()) -> Shards:
+def naive(columns: pa.Table, *, prefix: str = "", n: int = 1, rates: Rates = USUAL) -> Shards:
     """One shard for every n benchmarks, as OpenCompass's NaivePartitioner."""
     _at_least(1, n=n)
-    work = _work(columns, rates)
+    work = workload(columns, rates)
     return _shards(work, work.benchmark // n, prefix)
 
 
 @partitioner
 def size(
-    columns: pa.Table, *, prefix: str = "", max_task_size: int = 40_000, gen_task_coef: int = 20, rates: Rates = Rates()
+    columns: pa.Table, *, prefix: str = "", max_task_size: int = 40_000, gen_task_coef: int = 20, rates: Rates = USUAL
 ) -> Shards:
     """As OpenCompass's SizePartitioner: a benchmark's size is its requests × `gen_task_coef`, or × its choices.
 
@@ -69,7 +50,7 @@ def size(
     names that count ten times is left out: it stands for answers that are long.
     """
     _at_least(1, max_task_size=max_task_size, gen_task_coef=gen_task_coef)
-    work = _work(columns, rates)
+    work = workload(columns, rates)
     factor = np.where(work.generate, gen_task_coef, np.maximum(work.continuations, 1))
     count = np.bincount(work.benchmark)
     each = np.zeros(len(count), np.int64)
@@ -88,7 +69,7 @@ def size(
 @partitioner
 def num_worker(
     columns: pa.Table, *, prefix: str = "", workers: int = 8, num_split: int | None = None, min_task_size: int = 16,
-    rates: Rates = Rates(),
+    rates: Rates = USUAL,
 ) -> Shards:  # fmt: skip
     """As OpenCompass's NumWorkerPartitioner: benchmarks cut into `num_split` parts, dealt out to the workers in turn.
 
@@ -96,7 +77,7 @@ def num_worker(
     """
     num_split = workers if num_split is None else num_split
     _at_least(1, workers=workers, num_split=num_split, min_task_size=min_task_size)
-    work = _work(columns, rates)
+    work = workload(columns, rates)
     count = np.bincount(work.benchmark)
     step = np.where(count > min_task_size, np.maximum(-(-count // num_split), min_task_size), count)
     piece, _ = _even(work.benchmark, count, step)
@@ -106,7 +87,7 @@ def num_worker(
 @partitioner
 def balanced(
     columns: pa.Table, *, prefix: str = "", workers: int = 1, per_worker: int = 16, min_seconds: float = 5.0,
-    max_seconds: float = 300.0, max_shards: int = 256, rates: Rates = Rates(),
+    max_seconds: float = 300.0, max_shards: int = 256, rates: Rates = USUAL,
 ) -> Shards:  # fmt: skip
     """Shards of like cost over all benchmarks, some `per_worker` for each worker to claim one after the other.
 
@@ -118,86 +99,26 @@ def balanced(
     _at_least(1, workers=workers, per_worker=per_worker, max_shards=max_shards)
     if not 0 < min_seconds <= max_seconds:
         raise SpecError(f"balanced: wanted 0 < min_seconds <= max_seconds, got {min_seconds} and {max_seconds}")
-    work = _work(columns, rates)
+    work = workload(columns, rates)
     total = work.total
     share = min(max(total / (workers * per_worker), min_seconds), max_seconds)
     share = max(share, 2 * total / max_shards)  # next fit fills at least half
-    groups = _sums(work.group, work.seconds)
+    piece, cost = _pieces(work, share)
+    return _shards(work, _next_fit(cost, share)[piece], prefix)
+
+
+def _pieces(work: Work, share: float) -> tuple[Ints, Floats]:
+    """What stays together, cut where it is more than a share: the piece of each request, and the cost of each piece."""
+    groups = sums(work.group, work.seconds)
     header = np.zeros(len(groups))
     header[work.group] = work.header_seconds
     room = np.maximum(share - header, header)  # never spend more on saying the header again than on what follows it
     parts = np.maximum(np.ceil(groups / np.maximum(room, 1e-12)), 1)
-    before = np.cumsum(work.seconds) - work.seconds
-    start = np.cumsum(groups) - groups
-    into = np.clip((before - start[work.group]) / np.maximum(groups[work.group], 1e-12), 0, 1)
+    done = np.cumsum(work.seconds) - work.seconds - (np.cumsum(groups) - groups)[work.group]
+    into = np.clip(done / np.maximum(groups[work.group], 1e-12), 0, 1)
     part = np.minimum(np.floor(into * parts[work.group]), parts[work.group] - 1).astype(np.int64)
-    piece = _runs(work.group, part)
-    cost = _sums(piece, work.seconds) + _sums(piece, work.header_seconds) / np.bincount(piece)
-    return _shards(work, _next_fit(cost, share)[piece], prefix)
-
-
-class _Work(NamedTuple):
-    """The requests in an order of their own: by benchmark, header and key."""
-
-    key: pa.Array
-    benchmark: Ints
-    """0, 1, …: in this order."""
-    group: Ints
-    """Of what is best kept together: a header's, or a benchmark's where there is none."""
-    generate: NDArray[np.bool_]
-    continuations: Ints
-    seconds: Floats
-    """Without the header."""
-    header_seconds: Floats
-
-    @property
-    def total(self) -> float:
-        """The seconds of all, each header once."""
-        first = np.flatnonzero(np.diff(self.group, prepend=-1))
-        return float(self.seconds.sum() + self.header_seconds[first].sum())
-
-
-def _work(columns: pa.Table, rates: Rates) -> _Work:
-    """The columns sorted, and each request's cost."""
-    columns = columns.combine_chunks()
-    prompted, _ = _ranks(columns["prompted"])
-    header, last = _ranks(columns["header_key"])
-    bare = header == last  # those without a header are a group for each benchmark
-    home = np.full(last + 1, np.iinfo(np.int64).max)
-    np.minimum.at(home, header, prompted)  # a header that benchmarks share is in the first one's place
-    place = np.where(bare, prompted, home[header])
-    keys, _ = _ranks(columns["completion_key"])
-    order = np.lexsort((keys, header, place))
-    sorted_ = columns.take(pa.array(order))
-    numbers: dict[str, Floats] = {
-        name: sorted_[name].to_numpy().astype(np.float64)
-        for name in ("bytes", "header_bytes", "continuations", "max_tokens")
-    }
-    generate = np.asarray(pc.equal(sorted_["kind"], "generate").to_numpy())
-    read = rates.tokens_per_byte / rates.prefill
-    seconds = numbers["bytes"] * read + generate * numbers["max_tokens"] * rates.written / rates.decode
-    return _Work(
-        sorted_["completion_key"], prompted[order], _runs(place[order], header[order]), generate,
-        numbers["continuations"].astype(np.int64), seconds, numbers["header_bytes"] * read,
-    )  # fmt: skip
-
-
-def _ranks(column: pa.ChunkedArray) -> tuple[Ints, int]:
-    """The place of each string among the distinct ones, sorted; null comes last, at the number of distinct ones."""
-    coded = column.combine_chunks().dictionary_encode()
-    words = coded.dictionary
-    rank = np.empty(len(words) + 1, np.int64)
-    rank[pc.sort_indices(words).to_numpy()] = np.arange(len(words))
-    rank[len(words)] = len(words)
-    return rank[coded.indices.fill_null(len(words)).to_numpy()], len(words)
-
-
-def _runs(*columns: Ints) -> Ints:
-    """0, 1, …: counts up wherever one of the columns changes."""
-    if not len(columns[0]):
-        return np.zeros(0, np.int64)
-    changes = np.logical_or.reduce([np.diff(column) != 0 for column in columns])
-    return np.concatenate([[0], np.cumsum(changes)])
+    piece = runs(work.group, part)
+    return piece, sums(piece, work.seconds) + sums(piece, work.header_seconds) / np.bincount(piece)
 
 
 def _even(benchmark: Ints, count: Ints, step: Ints) -> tuple[Ints, Ints]:
@@ -223,13 +144,13 @@ def _next_fit(cost: Floats, limit: float) -> Ints:
     return bins
 
 
-def _shards(work: _Work, number: Ints, prefix: str) -> Shards:
+def _shards(work: Work, number: Ints, prefix: str) -> Shards:
     """Shards by name, the costliest first; a header counts once in each shard that has it."""
     if not len(number):
         return Shards(pa.table({"completion_key": work.key, "shard": pa.array([], pa.string())}), {})
-    cost = _sums(number, work.seconds)
+    cost = sums(number, work.seconds)
     once = np.unique(number * (work.group.max() + 1) + work.group, return_index=True)[1]
-    cost += _sums(number[once], work.header_seconds[once], len(cost))
+    cost += sums(number[once], work.header_seconds[once], len(cost))
     used = np.flatnonzero(np.bincount(number))
     ordered = used[np.argsort(-cost[used], kind="stable")]
     names = [f"{prefix}{i:04d}" for i in range(len(ordered))]
@@ -240,10 +161,6 @@ def _shards(work: _Work, number: Ints, prefix: str) -> Shards:
         pa.table({"completion_key": work.key, "shard": shard}),
         dict(zip(names, cost[ordered].tolist(), strict=True)),
     )
-
-
-def _sums(where: Ints, what: Floats, length: int = 0) -> Floats:
-    return np.bincount(where, what, length).astype(np.float64)
 
 
 def _at_least(least: int, **given: Any) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
-from assay.partition import Rates, partitioner
+from assay.partition import partitioner
+from assay.workload import Rates
 
 STRATEGIES = ["balanced", "naive", "num_worker", "size"]
 SECOND = Rates(tokens_per_byte=1, prefill=1, decode=1, written=1)
