@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run check test clean
+.PHONY: setup run check test bench clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -32,6 +32,10 @@ test: setup
 # make test-server, test-vllm, test-gpu, test-network: the tests under that mark, which `make test` leaves out
 test-%: setup
 	$(BIN)/pytest -m '$*'
+
+# each prints what it measured, as ratios; never part of a test
+bench: setup
+	@set -e; for file in bench/*.py; do echo "$$file"; $(BIN)/python $$file; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
