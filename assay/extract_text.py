@@ -156,12 +156,22 @@ def opencompass_bbh(reply: Reply, sample: Sample) -> Extracted:
     """
     pieces = reply.text.split("answer is ")
     said = (pieces[1] if len(pieces) > 1 else pieces[0]).strip()
-    if "(A)" in str(sample["input"]):
-        letter = re.search(r"\(([A-Z])\)*", said) or re.search(r"([A-Z])", said)
-        return Extracted(letter.group(1) if letter else said or None, "letter")
+    if lettered(sample):
+        return Extracted(bbh_letter(said) or None, "letter")
     line = said.split("\n")[0].strip().removesuffix(".").strip()
     bold = re.search(r"\*\*(.*?)\*\*", line)
     return Extracted((bold.group(1) if bold else line) or None, "line")
+
+
+def lettered(sample: Sample) -> bool:
+    """Whether a question has lettered options."""
+    return "(A)" in str(sample["input"])
+
+
+def bbh_letter(text: str) -> str:
+    """The first `(X)` of a text, else its first capital, else the text itself."""
+    letter = re.search(r"\(([A-Z])\)*", text) or re.search(r"([A-Z])", text)
+    return letter.group(1) if letter else text
 
 
 @extractor

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from assay.errors import SpecError, unknown
 from assay.ifeval_checks import CHECKS
 from assay.ifeval_words import splitter
+from assay.template import template_filter
 
 
 class Levels(NamedTuple):
@@ -36,6 +37,12 @@ def followed(reply: str, instructions: Sequence[str], parameters: Sequence[Mappi
     return Levels(found, detail)
 
 
+@template_filter
+def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an instruction that hold something: the hub's rows name all there are, most of them null."""
+    return {name: value for name, value in parameters.items() if value}
+
+
 def variants(reply: str) -> Iterator[str]:
     """The reply in eight readings, each once: what the loose criterion tries."""
     lines = reply.split("\n")
@@ -47,9 +54,8 @@ def _follows(readings: Sequence[str], name: str, parameters: Mapping[str, Any]) 
     if name not in CHECKS:
         raise SpecError(unknown("IFEval instruction", name, CHECKS))
     check = CHECKS[name]
-    given = {key: value for key, value in parameters.items() if value}  # the hub's rows name all, most of them null
     try:
-        inspect.signature(check).bind("", **given)
+        inspect.signature(check).bind("", **parameters)
     except TypeError as error:
-        raise SpecError(f"IFEval instruction {name}: {error}; the data give {sorted(given)}") from None
-    return any(check(reading, **given) for reading in readings)
+        raise SpecError(f"IFEval instruction {name}: {error}; the data give {sorted(parameters)}") from None
+    return any(check(reading, **parameters) for reading in readings)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _ABBREVIATIONS = frozenset(
-    ("mr", "mrs", "ms", "dr", "prof", "st", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "sen", "rep", "gov", "pres",
-     "fig", "vs", "cf", "vol", "pp", "e.g", "i.e", "approx", "dept", "est")
+    ("mr", "mrs", "ms", "dr", "prof", "st", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "sen", "rep", "gov",
+     "pres", "fig", "vs", "cf", "vol", "pp", "e.g", "i.e", "approx", "dept", "est")
 )  # fmt: skip
 _END = re.compile(r"""[.!?]+["'”’)\]]*(?=\s)""")
 _INITIAL = re.compile(r"(?:^|[\s(\"'“])[A-Za-z]$")

@@ -76,6 +76,13 @@ def _unwrapped(answer: str) -> str:
     return answer
 
 
+def in_full(answer: str) -> str:
+    """A formula with braces around what is above and below each fraction and under each root: `\\frac43`, `\\sqrt2`."""
+    answer = re.sub(r"\\frac\s*([^{\s\\])", r"\\frac{\1}", answer)
+    answer = re.sub(r"(\\frac\{[^{}]*\})\s*([^{\s])", r"\1{\2}", answer)
+    return re.sub(r"\\sqrt\s*([^{\[\s\\])", r"\\sqrt{\1}", answer)
+
+
 def opencompass(text: str) -> str:
     """The sentence with `final answer`, else the first one, as OpenCompass's `math_postprocess` of 2023 leaves it."""
     sentences = text.split(".")

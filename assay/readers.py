@@ -48,3 +48,26 @@ def trivia(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
         answer, _, choices = rest.partition("\n")
         listed = [line[1:].strip() for line in choices.splitlines() if re.match(r"[A-Z]( |$)", line)]
         yield {"question": " ".join(question.split()), "answer": answer.strip(), "choices": listed}
+
+
+@reader
+def bbh_description(path: Path) -> Iterator[dict[str, Any]]:
+    """The sentence or two at the head of a BIG-Bench-Hard task's chain-of-thought prompt, as `description`."""
+    yield {"description": _bbh_prompt(path).partition("\n\nQ: ")[0]}
+
+
+@reader
+def bbh_shots(path: Path) -> Iterator[dict[str, Any]]:
+    """The worked examples of a BIG-Bench-Hard task's chain-of-thought prompt: `input`, `worked`, and as `lead` the
+    blank between `Let's think step by step.` and the work: a line break, in one task a space."""
+    example = re.compile(r"\n\nQ: (.*?)\nA: Let's think step by step\.(\s)(.*?)(?=\n\nQ: |\Z)", re.DOTALL)
+    for question, lead, worked in example.findall(_bbh_prompt(path)):
+        yield {"input": question, "lead": lead, "worked": worked}
+
+
+def _bbh_prompt(path: Path) -> str:
+    """The prompt below the canary's line."""
+    _, line, prompt = path.read_text(encoding="utf-8").partition("-----\n")
+    if not line:
+        raise ValueError("wanted a line of five dashes below the canary")
+    return prompt.strip()

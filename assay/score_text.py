@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from assay import latex, maths
+from assay.extract_text import bbh_letter, lettered
 from assay.ifeval import Levels, followed
 from assay.score import reads, scorer
 from assay.template import template_filter
@@ -43,6 +44,25 @@ def exact_match(
 
     right = sample[gold]
     return plain(value) in map(plain, right if isinstance(right, list) else [right])
+
+
+@scorer
+def opencompass_match(value: Any, sample: Sample, gold: str = "target") -> bool:
+    """Whether both texts are the same up to their first line break, full stop or comma, without marks and articles
+    (OpenCompass's `general_postprocess`)."""
+
+    def general(one: Any) -> str:
+        kept = re.sub(r"[^\w\s]", "", re.split(r"[\n.,]", str(one), maxsplit=1)[0])
+        return " ".join(re.sub(r"\b(a|an|the)\b", "", kept, flags=re.IGNORECASE).split())
+
+    return general(value) == general(sample[gold])
+
+
+@scorer
+def opencompass_bbh_match(value: Any, sample: Sample) -> bool:
+    """Whether what `opencompass_bbh` found is the target, read in the same way where there are lettered options."""
+    target = str(sample["target"])
+    return bool(value == (bbh_letter(target) if lettered(sample) else target))
 
 
 @scorer
@@ -166,6 +186,12 @@ def ifeval_instruction(value: str, sample: Sample, loose: bool = False) -> Score
 
 def _levels(value: str, sample: Sample, loose: bool) -> Levels:
     return followed(value, sample["instructions"], sample["kwargs"], loose)
+
+
+@template_filter
+def latex_in_full(answer: str) -> str:
+    """A formula with the braces of its fractions and roots."""
+    return latex.in_full(answer)
 
 
 _DETOKENIZED = (
