@@ -7,7 +7,6 @@ metric says, by `resampled`, what it is on samples that count several times.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, TypeVar
@@ -16,7 +15,6 @@ import numpy as np
 
 from assay.classes import f1s, mccs
 from assay.design import Floats, codes, design
-from assay.errors import SpecError
 from assay.registry import Registry
 from assay.spec import Step
 from assay.statistics import average, bootstrap, figure, macro, ratio
@@ -83,13 +81,9 @@ def summarize_scores(scores: Scores, step: Step, n_errors: int = 0, seed: int = 
 def measure(scores: Scores, step: Step, seed: int = 0) -> Figure:
     """One figure of some scores, with its error: the metric's own, else the bootstrap's."""
     name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
-    function = metric[name]
+    function = metric.fitting(name, scores, **options)
     if len(scores.values) == 0:
         return Figure(None)
-    try:
-        inspect.signature(function).bind(scores, **options)
-    except TypeError as error:
-        raise SpecError(f"metric {name}: {error}; it takes {inspect.signature(function)}") from error
     value = function(scores, **options)
     if isinstance(value, Figure) or value is None:
         return value or Figure(None)

@@ -38,6 +38,16 @@ class Registry(Generic[F]):
             raise SpecError(unknown(self.kind, name, self.items))
         return self.items[name]
 
+    def fitting(self, name: str, *arguments: Any, **options: Any) -> F:
+        """The function of a name, which can be called so. Raises SpecError where it has no such option."""
+        function = self[name]
+        try:
+            inspect.signature(function).bind(*arguments, **options)
+        except TypeError as error:
+            taken = list(inspect.signature(function).parameters)[len(arguments) :]
+            raise SpecError(f"{self.kind} {name}: {error}; its options: {', '.join(taken) or 'none'}") from error
+        return function
+
     def __contains__(self, name: object) -> bool:
         return name in self.items
 

@@ -45,6 +45,20 @@ def test_a_misspelt_name_is_told_with_its_neighbours():
         colours["x"]
 
 
+def test_options_that_a_function_does_not_have_are_told():
+    colours: Registry = Registry("colour")
+
+    @colours
+    def red(strength, *, tint=0, alpha=1.0):
+        return strength
+
+    assert colours.fitting("red", 3, tint=1) is red
+    with pytest.raises(SpecError, match=r"colour red: got an unexpected .*'tnt'.*; its options: tint, alpha"):
+        colours.fitting("red", 3, tnt=1)
+    with pytest.raises(SpecError, match="did you mean red"):
+        colours.fitting("rd", 3)
+
+
 def test_unknown_shows_a_few_of_many():
     assert unknown("thing", "zzz", []) == "no thing 'zzz'; there is none"
     many = unknown("thing", "zzz", [f"name{i:03}" for i in range(50)])
