@@ -20,7 +20,10 @@ from typing import Any, NamedTuple
 
 MODEL = "toy"
 BOS = "<s>"
-WORDS = [f" {w}" for w in "the a cat dog sat ran on in red big . A B C D yes no one two three".split()]
+WORDS = [
+    " the", " a", " cat", " dog", " sat", " ran", " on", " in", " red", " big", " .", " A", " B", " C", " D", " yes",
+    " no", " one", " two", " three",
+]  # fmt: skip
 UNKNOWN = -15.0
 PIECES = re.compile(r" ?[^\s]+|\s")
 
@@ -150,7 +153,8 @@ class ApiServer:
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = "".join(f"[{m['role']}] {m['content']}\n" for m in body["messages"])
         text, finish, tokens = self._write(prompt, body)
-        choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+        message = {"role": "assistant", "content": text}
+        choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
         if body.get("logprobs"):
             after = sorted(distribution("\n").items(), key=lambda x: -x[1])[: body["top_logprobs"]]
             tops = [{"token": w.strip(), "logprob": p} for w, p in after]

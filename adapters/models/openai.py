@@ -63,9 +63,11 @@ def options_of(spec: ModelSpec) -> Options:
             raise SpecError(f"option {name!r}: a key is not written down; name its environment variable: api_key_env")
         if name not in Options.model_fields:
             raise SpecError(unknown("option of openai", name, Options.model_fields))
-    default = {"base_url": os.environ.get("OPENAI_BASE_URL") or OPENAI}
+    given = {"base_url": os.environ.get("OPENAI_BASE_URL") or OPENAI} | spec.options
+    if any(sign in str(given["base_url"]) for sign in "@?"):  # told without the URL: it may hold a key
+        raise SpecError("base_url: wanted a URL without user, password and query: keys come from the environment")
     try:
-        return Options.model_validate(default | spec.options)
+        return Options.model_validate(given)
     except ValidationError as error:
         raise explain(error, f"options of openai:{spec.path}") from error
 
