@@ -183,7 +183,7 @@ def _variant(path: Path, variant: str, above: tuple[str, ...] = ()) -> dict[str,
         return {name: value for name, value in read_map(path).items() if name != "variants"}
     variants = _variants(path)
     if variant not in variants:
-        raise SpecError(f"{path}: " + unknown(f"variant of {path.stem}", variant, variants))
+        raise SpecError(f"{path}: " + unknown("variant", variant, variants))
     if variant in above:
         raise SpecError(f"{path}: the variants {' from '.join((*above, variant))} go round in a circle")
     patch = variants[variant] if variants[variant] is not None else {}

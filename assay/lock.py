@@ -1,8 +1,8 @@
 """datasets.lock: what every data file must be, and where it comes from.
 
 One tab-separated line a file — path, SHA-256, bytes, repository, commit, path in the repository — and one a data set
-of the Hugging Face hub: `hub:PATH` and its commit. `python -m assay.lock PROVENANCE.jsonl [FILE]` writes the file lines
-anew from a list of provenances and keeps the hub lines; a folder given as a catalogue may have a datasets.lock of its own.
+of the Hugging Face hub: `hub:PATH` and its commit. `python -m assay.lock PROVENANCE.jsonl [FILE]` writes the file
+lines anew from a list of provenances and keeps the hub lines; a catalogue folder may have a datasets.lock of its own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def read_lock(catalog: Sequence[Path] = ()) -> Lock:
         lock = _read(path, path.stat().st_mtime_ns)
         for name in lock.files.keys() & files.keys():
             if files[name].sha256 != lock.files[name].sha256:
-                raise DatasetError(f"{path} pins {name} to another SHA-256 than assay's own datasets.lock: rename the file")
+                raise DatasetError(f"{path} pins {name} to another SHA-256 than another lock does: rename it")
         files.update(lock.files)
         revisions.update(lock.revisions)
     return Lock(files, revisions)
@@ -86,8 +86,8 @@ def _read(path: Path, mtime_ns: int) -> Lock:
             files[parts[0]] = Pin(parts[0], parts[1], int(parts[2]), *parts[3:])
         elif line.strip() and not line.startswith("#"):
             raise DatasetError(
-                f"{path}:{number}: a line is path, SHA-256, bytes, repository, commit, source path (the last three may be"
-                f" left out), or hub:PATH and a commit, with tabs between; got {line!r:.80}"
+                f"{path}, line {number}: wanted path, SHA-256, bytes, repository, commit, source path (the last three"
+                f" may be left out), or hub:PATH and a commit, with tabs between; got {line!r:.80}"
             )
     return Lock(files, revisions)
 

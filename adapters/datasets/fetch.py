@@ -8,6 +8,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def data_folder() -> Path:
         if (base.parent / "shared" / "data").is_dir():
             return base.parent / "shared" / "data"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "assay" / "data"
+
+
+def lookup(name: str, catalog: Sequence[Path] = ()) -> Path | None:
+    """Where a file lies: under the data folder, else in a catalogue folder; None where it does not."""
+    places = (Path(folder) / name for folder in (data_folder(), *catalog))
+    return next((path for path in places if path.is_file()), None)
 
 
 def fetch(pin: Pin, folder: Path) -> Path:

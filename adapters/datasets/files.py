@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.datasets import Rows, Unavailable
-from adapters.datasets.fetch import data_folder, fetch
+from adapters.datasets.fetch import data_folder, fetch, lookup
 from adapters.datasets.formats import File, kind_of, records
 from assay.errors import DatasetError, SpecError, unknown
 from assay.lock import Lock, combined, read_lock, sha256, verify
@@ -84,8 +84,9 @@ def _find(source: FilesSource, catalog: Sequence[Path], lock: Lock) -> list[File
         places = next(filter(None, (_own(Path(folder), outer, wanted) for folder in catalog)), [])
     if not places:
         folder = outer.partition("/")[0] + "/"
-        known = [name for name in lock.files if name.startswith(folder)] or [name.partition("/")[0] for name in lock.files]
-        raise Unavailable(f"{unknown('file', outer, set(known))} in datasets.lock, and no catalogue folder has it")
+        near = [name for name in lock.files if name.startswith(folder)]
+        known = near or {name.partition("/")[0] for name in lock.files}
+        raise Unavailable(f"{unknown('file', outer, known)} in datasets.lock, and no catalogue folder has it")
     files = [File(name, path, sha256(path), _captured(wanted, name)) for name, path in places]
     if not outer.endswith(".zip") or source.reader:
         return files
@@ -99,12 +100,11 @@ def _captured(wanted: re.Pattern[str], name: str) -> dict[str, str]:
 
 def _pinned(name: str, catalog: Sequence[Path], lock: Lock) -> Path:
     """A pinned file where it lies, else fetched; in both cases it is as pinned."""
-    folder = data_folder()
-    for place in (folder, *map(Path, catalog)):
-        if (place / name).is_file():
-            verify(place / name, lock.files[name])
-            return place / name
-    return fetch(lock.files[name], folder)
+    path = lookup(name, catalog)
+    if path is None:
+        return fetch(lock.files[name], data_folder())
+    verify(path, lock.files[name])
+    return path
 
 
 def _own(folder: Path, outer: str, wanted: re.Pattern[str]) -> list[tuple[str, Path]]:

@@ -106,7 +106,8 @@ def _jsonl(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[s
 
 
 def _whole(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
-    value = _json(_text(stream, source).read(), file.name)
+    with _text(stream, source) as text:
+        value = _json(text.read(), file.name)
     if source.records is None:
         if not isinstance(value, list):
             keys = f" with the keys {', '.join(list(value)[:8])}" if isinstance(value, dict) else ""
@@ -163,16 +164,15 @@ def _named(values: list[Any], columns: Iterable[str], where: str, ragged: bool =
 
 
 def _csv(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
-    lines = csv.reader(_text(stream, source, ""), delimiter=source.options.get("delimiter", ","))
-    return _table(lines, file, source)
+    with _text(stream, source, "") as text:
+        yield from _table(csv.reader(text, delimiter=source.options.get("delimiter", ",")), file, source)
 
 
 def _tsv(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
     """A quotation mark is a character like any other, unless `options: {quotes: true}` says that it wraps a field."""
-    text = _text(stream, source, "")
-    if source.options.get("quotes"):
-        return _table(csv.reader(text, delimiter="\t"), file, source)
-    return _table(csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE), file, source)
+    quoting = csv.QUOTE_MINIMAL if source.options.get("quotes") else csv.QUOTE_NONE
+    with _text(stream, source, "") as text:
+        yield from _table(csv.reader(text, delimiter="\t", quoting=quoting), file, source)
 
 
 def _table(lines: Any, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
@@ -188,7 +188,8 @@ def _lines(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[s
     """One record a line, blank ones too (what is beside it is joined by its place); N lines; or, at 0, the whole."""
     count = 1 if source.records is None else source.records
     names = source.columns or (("text",) if count in (0, 1) else tuple(f"line{i + 1}" for i in range(int(count))))
-    text = _text(stream, source).read()
+    with _text(stream, source) as whole:
+        text = whole.read()
     if not isinstance(count, int) or count < 0:
         raise SpecError(f"{source.path}: records: wanted how many lines are one record, got {count!r}")
     if count == 0:
