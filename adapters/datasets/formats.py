@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, Literal, TextIO
 
 from assay.errors import DatasetError, SpecError, unknown
 from assay.spec import FilesSource
@@ -170,7 +170,7 @@ def _csv(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str
 
 def _tsv(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
     """A quotation mark is a character like any other, unless `options: {quotes: true}` says that it wraps a field."""
-    quoting = csv.QUOTE_MINIMAL if source.options.get("quotes") else csv.QUOTE_NONE
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if source.options.get("quotes") else csv.QUOTE_NONE
     with _text(stream, source, "") as text:
         yield from _table(csv.reader(text, delimiter="\t", quoting=quoting), file, source)
 
