@@ -21,7 +21,7 @@ class Levels(NamedTuple):
 
     followed: list[bool]
     detail: dict[str, Any]
-    """Instruction -> followed; `sentences`: what split them, `punkt` or `rules`, where they were counted."""
+    """`instructions`, `followed`; and `sentences`: what split them, `punkt` or `rules`, where they were counted."""
 
 
 def followed(reply: str, instructions: Sequence[str], parameters: Sequence[Mapping[str, Any]], loose: bool) -> Levels:
@@ -31,7 +31,7 @@ def followed(reply: str, instructions: Sequence[str], parameters: Sequence[Mappi
     """
     readings = list(filter(str.strip, variants(reply))) if loose else [reply] * bool(reply.strip())
     found = [_follows(readings, *one) for one in zip(instructions, parameters, strict=True)]
-    detail: dict[str, Any] = {"followed": dict(zip(instructions, found, strict=True))}
+    detail: dict[str, Any] = {"instructions": list(instructions), "followed": found}
     if "length_constraints:number_sentences" in instructions:
         detail["sentences"] = splitter()[0]
     return Levels(found, detail)
