@@ -120,14 +120,16 @@ def where(rng: random.Random, moves: int = 4) -> dict[str, Any]:
 
 
 @questions
-def needle(rng: random.Random, sentences: tuple[int, ...] = (6, 14, 26), keys: int = 3) -> dict[str, Any]:
-    """One person's word, told somewhere in a long text that also tells the words of others."""
-    length = rng.choice(list(sentences))
-    words = dict(zip(rng.sample(PEOPLE, keys), rng.sample(KINDS["food"], keys), strict=True))
+def needle(
+    rng: random.Random, sentences: tuple[int, ...] = (6, 14, 26), keys: tuple[int, ...] = (1, 2, 3)
+) -> dict[str, Any]:
+    """One person's word, told somewhere in a long text that may also tell the words of others."""
+    length, several = rng.choice(list(sentences)), rng.choice(list(keys))
+    words = dict(zip(rng.sample(PEOPLE, several), rng.sample(KINDS["food"], several), strict=True))
     thing = KINDS["tool"] + KINDS["dress"]
     told = [
         f"The {rng.choice(KINDS['animal'])} {rng.choice(DONE)} the {rng.choice(KINDS['colour'])} {rng.choice(thing)}."
-        for _ in range(length - keys)
+        for _ in range(length - several)
     ]
     for person, word in words.items():
         told.insert(rng.randint(0, len(told)), f"The word of {person} is {word}.")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from assay.generate_base import questions
-from assay.generate_language import fact
+from assay.generate_language import KINDS, fact
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 RULES: dict[str, Callable[[list[str]], list[str]]] = {
@@ -16,14 +16,14 @@ RULES: dict[str, Callable[[list[str]], list[str]]] = {
     "same": lambda letters: letters,
     "reversed": lambda letters: letters[::-1],
 }
-SUBJECTS = ("alphabet", "numbers", "sums", "land")
+SUBJECTS = ("words", "alphabet", "sums", "land")
 
 
 @questions
-def add(rng: random.Random, largest: int = 99) -> dict[str, Any]:
-    """The sum of two numbers."""
-    a, b = rng.randint(1, largest), rng.randint(1, largest)
-    return {"question": f"{a} + {b} =", "answer": str(a + b), "digits": len(str(max(a, b)))}
+def add(rng: random.Random, digits: int = 2) -> dict[str, Any]:
+    """The sum of two numbers, each of one digit up to so many."""
+    a, b = (rng.randrange(10**length // 10, 10**length) for length in rng.choices(range(1, digits + 1), k=2))
+    return {"question": f"{a} + {b} =", "answer": str(a + b)}
 
 
 @questions
@@ -87,8 +87,8 @@ def _asked(rng: random.Random, subject: str) -> tuple[str, str, list[str]]:
     if subject == "alphabet":
         at = rng.randrange(25)
         return f"Which letter comes after {LETTERS[at]}?", LETTERS[at + 1], list(LETTERS)
-    if subject == "numbers":
-        number = rng.randint(11, 98)
-        return f"Which number comes after {number}?", str(number + 1), [str(number + step) for step in (-9, -1, 2, 10)]
+    if subject == "words":
+        kind, *others = rng.sample(list(KINDS), 4)
+        return f"Which is of the kind {kind}?", rng.choice(KINDS[kind]), [rng.choice(KINDS[other]) for other in others]
     a, b = rng.randint(1, 9), rng.randint(1, 9)
     return f"What is {a} + {b}?", str(a + b), [str(n) for n in range(max(2, a + b - 4), a + b + 5)]
