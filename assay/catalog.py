@@ -179,9 +179,9 @@ def _variants(path: Path) -> dict[str, Any]:
 
 def _variant(path: Path, variant: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """The file's map with a variant's patch, and the patch of the one that it is `from`, put on it."""
+    variants = _variants(path)
     if not variant:
         return {name: value for name, value in read_map(path).items() if name != "variants"}
-    variants = _variants(path)
     if variant not in variants:
         raise SpecError(f"{path}: " + unknown("variant", variant, variants))
     if variant in above:
