@@ -65,7 +65,7 @@ def test_what_is_found_is_one_of_the_options_and_in_the_text(text: str, options:
 @given(
     st.sampled_from("ABCD"),
     st.sampled_from(["{}", "({})", "**{}**", '"{}"', "{}.", "{}\n", " {}", "[{}]", r"\boxed{{{}}}", "`{}`"]),
-    st.sampled_from(["{}", "The answer is {}", "Let me think.\nAnswer: {}", "答案是{}", "所以正确答案为：{}", "应该选{}"]),
+    st.sampled_from(["{}", "The answer is {}", "Well.\nAnswer: {}", "答案是{}", "所以正确答案为：{}", "应该选{}"]),
 )
 def test_wrapping_hides_no_letter(letter: str, wrapping: str, sentence: str) -> None:
     found = run_chain(["first_option"], Reply(sentence.format(wrapping.format(letter))), {})
