@@ -13,8 +13,8 @@ from api_server import ApiServer, Reply, distribution, greedy
 
 from adapters.api import patience
 from adapters.api.openai_scores import Echoed, among, span
-from adapters.api.texts import cut
 from adapters.models.openai import describe, load
+from adapters.stops import cut
 from assay.errors import ModelError, SpecError
 from assay.spec import MetaItem, MetaTemplate
 from assay.types import Sampling

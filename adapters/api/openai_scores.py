@@ -55,9 +55,9 @@ def span(echo: Echoed, context: str, text: str) -> tuple[int, int] | None:
     return None
 
 
-def scores(echo: Echoed, start: int, stop: int, end: int) -> Scores:
-    """Log-probabilities from start to stop, whether all are the likeliest, and the sum and length up to the end."""
-    logprobs, tops = echo.logprobs[start:stop], echo.tops[start:stop]
+def scores(echo: Echoed, start: int, end: int) -> Scores:
+    """What the tokens from start to end are worth. Raises Refusal where the server does not say it of each."""
+    logprobs, tops = echo.logprobs[start:end], echo.tops[start:end]
     if any(logprob is None for logprob in logprobs) or not logprobs:
         raise Refusal("the server gives no log-probability of the continuation's first token: the context is empty")
     if not all(tops):

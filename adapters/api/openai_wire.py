@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from adapters.api.openai_scores import Echoed, among
 from adapters.api.patience import Refusal
-from adapters.api.texts import cut
+from adapters.stops import cut
 from assay.chat import api_messages, render, role_of
 from assay.errors import SpecError
 from assay.spec import MetaTemplate

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from adapters.stops import cut
 from assay.chat import render, role_of, text_of
 from assay.errors import AssayError, SpecError, unknown
 from assay.spec import ModelSpec
@@ -104,9 +105,7 @@ class Echo:
         """The answer as text, the first of several, cut before the first stop string."""
         if isinstance(answer, list):
             answer = answer[0] if answer else None
-        text = "" if answer is None else str(answer)
-        for stop in request.sampling.stop:
-            text = text.split(stop, 1)[0] if stop else text
+        text = cut("" if answer is None else str(answer), request.sampling.stop)
         return Completion(
             request.key, text, finish="stop", input_tokens=_length(request), output_tokens=(len(text) + 3) // 4
         )

@@ -148,18 +148,22 @@ class OpenAI:
 
     async def scored(self, client: Any, request: Request) -> Completion:
         """The continuations' log-probabilities. Raises Refusal where one of them cannot be had."""
+        if not request.continuations:
+            raise Refusal(f"a request of kind {request.kind!r} has no continuations")
         context = render(request.messages, self.meta, "gen")
         begins = opened(request.messages, self.meta)
         scored = Completion(request.key, rendering=self.wire.rendering(request.messages))
         found: list[Scores] = []
         for given in request.continuations:
-            text = given.lstrip() if begins else given
+            text = (given.lstrip() or given) if begins else given
             echo = self.wire.echoed(await self.post(client, self.wire.echo(context + text)))
             start, end = span(echo, context, text) or await self.counted(client, context, echo)
-            found.append(scores(echo, start, 1 + start if request.kind == "choice" else end, end))
+            found.append(scores(echo, start, 1 + start if request.kind == "choice" else end))
             scored.input_tokens = max(scored.input_tokens, start)
-        sums = [sum(one.logprobs) for one in found]
-        scored.sums = among(sums) if request.kind == "choice" else sums
+        if request.kind == "choice":
+            chosen = among([one.logprobs[0] for one in found])
+            found = [one._replace(logprobs=[logprob]) for one, logprob in zip(found, chosen, strict=True)]
+        scored.sums = [sum(one.logprobs) for one in found]
         scored.tokens = [len(one.logprobs) for one in found]
         scored.greedy = [one.greedy for one in found]
         if "prompt_sums" in request.needs:

@@ -1,4 +1,4 @@
-"""What a server wrote, cut where it should have stopped."""
+"""Stop strings: what a model wrote, cut where it should have stopped."""
 
 from __future__ import annotations
 
