@@ -44,9 +44,13 @@ class Batches(Generic[T]):
             if failure is None:
                 yield batch, result
                 continue
-            self.recover(batch, failure)
+            if is_memory(failure):
+                logger.warning("%d texts of %d tokens: %s", len(batch), self.width(batch[0]), failure.splitlines()[0])
+                free()
             if len(batch) == 1:
                 yield batch, failure
+            else:
+                self.halve(batch, is_memory(failure))
 
     def take(self) -> list[T]:
         """The next batch; an empty one at the end."""
@@ -60,15 +64,13 @@ class Batches(Generic[T]):
         del self.waiting[-count:]
         return batch
 
-    def recover(self, batch: list[T], failure: Failure) -> None:
-        """Put the halves of a failed batch in front of what waits."""
+    def halve(self, batch: list[T], memory: bool) -> None:
+        """Put a failed batch back: into what waits, with half the budget, or in two parts of which one will fail."""
         half = (len(batch) + 1) // 2
-        if is_memory(failure):
-            if half < len(batch):
-                self.tokens = min(self.tokens, half * self.width(batch[0]))
-            logger.warning("%d texts of %d tokens: %s", len(batch), self.width(batch[0]), failure.splitlines()[0])
-            free()
-        if len(batch) > 1:
+        if memory:
+            self.tokens = half * self.width(batch[0])
+            self.waiting += batch[::-1]
+        else:
             self.parts += [batch[half:], batch[:half]]
 
 

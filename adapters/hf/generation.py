@@ -132,7 +132,7 @@ class Generation:
         generator = None
         if sampling.temperature > 0:
             generator = self.engine.torch.Generator().manual_seed(draft.request.seed % 2**63)
-        back = max((len(stop.encode()) for stop in texts), default=-SPARE_TOKENS) + SPARE_TOKENS
+        back = max(len(stop.encode()) for stop in texts) + SPARE_TOKENS + sampling.min_tokens if texts else 0
         return Row(draft, self.stops | own, back, generator, finish="" if draft.limit > 0 else "length")
 
     def choose(self, logits: Any, rows: Sequence[Row]) -> Any:
