@@ -19,6 +19,7 @@ from urllib.parse import quote
 from assay.errors import DatasetError
 
 LOCK = Path(__file__).with_name("datasets.lock")
+RAW = "https://raw.githubusercontent.com"
 _verified: dict[tuple[str, int, int], str] = {}
 
 
@@ -40,7 +41,7 @@ class Pin:
         """Where it is fetched from; empty where the lock does not say."""
         if not self.repository:
             return ""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{quote(self.origin)}"
+        return f"{RAW}/{self.repository}/{self.commit}/{quote(self.origin)}"
 
     @property
     def line(self) -> str:

@@ -77,7 +77,9 @@ def _find(source: FilesSource, catalog: Sequence[Path], lock: Lock) -> list[File
     outer, packed, _ = source.path.partition(".zip/")
     outer += ".zip" if packed else ""
     wanted = pattern(outer)
-    pinned = [name for name in sorted(lock.files) if wanted.fullmatch(name)]
+    # a first folder that is a pattern is a user's: `{lang}/test.jsonl` means none of our data sets
+    ours = read_lock().files if _SPECIAL.search(outer.partition("/")[0]) else {}
+    pinned = [name for name in sorted(lock.files) if name not in ours and wanted.fullmatch(name)]
     if pinned:
         places = [(name, _pinned(name, catalog, lock)) for name in pinned]
     else:

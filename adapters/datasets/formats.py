@@ -187,11 +187,11 @@ def _table(lines: Any, file: File, source: FilesSource) -> Iterator[dict[str, An
 def _lines(stream: BinaryIO, file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
     """One record a line, blank ones too (what is beside it is joined by its place); N lines; or, at 0, the whole."""
     count = 1 if source.records is None else source.records
-    names = source.columns or (("text",) if count in (0, 1) else tuple(f"line{i + 1}" for i in range(int(count))))
-    with _text(stream, source) as whole:
-        text = whole.read()
     if not isinstance(count, int) or count < 0:
         raise SpecError(f"{source.path}: records: wanted how many lines are one record, got {count!r}")
+    names = source.columns or (("text",) if count < 2 else tuple(f"line{i + 1}" for i in range(count)))
+    with _text(stream, source) as whole:
+        text = whole.read()
     if count == 0:
         yield {names[0]: text}
         return
