@@ -45,14 +45,13 @@ def name_of(step: Step) -> tuple[str, dict[str, Any]]:
 
 
 def readings(benchmark: Benchmark) -> list[Reading]:
-    """The filters of a benchmark: its own, and those that its scorers read by default. Raises SpecError."""
-    chains: dict[str, tuple[Any, ...]] = dict(benchmark.extract)
+    """The filters that a benchmark's scorers read: what one says itself, else the benchmark's own. Raises SpecError."""
+    chains: dict[str, tuple[Any, ...]] = {}
     for step in benchmark.score:
-        reads = _reads(step)
-        if reads:
+        if reads := _reads(step):
             chains.setdefault(reads, (reads,))
-    if not chains:
-        chains[""] = ("stripped",)
+        else:
+            chains |= benchmark.extract or {"": ("stripped",)}
     return [
         Reading(name, chain, [chain, [version_of(extractor[f]) for f in _functions(chain)]])
         for name, chain in chains.items()

@@ -26,7 +26,7 @@ from tasks.rounds import rounds_task
 from tasks.score import score_task
 from tasks.summarize import summarize_task
 
-BATCHES = 24
+BATCHES = 8
 """Task runs a step is divided into at most: a Prefect run should keep to some 500 task runs."""
 
 

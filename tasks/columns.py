@@ -30,8 +30,10 @@ class Columns:
         """A sample's requests of the first round, in every replica, and its demonstrations."""
         gold = self._gold(sample)
         for ask in self.prompter.asks(sample, [demo for _, demo in demos]):
+            right = gold if ask.choice < 0 else ([0] if ask.choice in gold else [])  # of its only continuation
+            told = None if right is None else orjson.dumps(right).decode()
             for replica in range(self.sampling.replicas):
-                self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", gold)
+                self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", told)
         self.shown += [
             (sample_key, rank, str(place), canonical(demo).decode()) for rank, (place, demo) in enumerate(demos)
         ]
@@ -56,13 +58,14 @@ class Columns:
         seed = generator(self.seed, self.benchmark.name, sample_key, replica, turn).getrandbits(31)
         return seed, digest(canonical(self.sampling.identity(kind, seed)))
 
-    def _gold(self, sample: Sample) -> str | None:
-        """What the test double `echo:oracle` answers: the answer as a demonstration would write it."""
+    def _gold(self, sample: Sample) -> Any:
+        """What the test double `echo:oracle` answers: as a demonstration writes it; of choices, a list of places."""
         if sample.get("target") is None or self.benchmark.kind == "rolling":
             return None
         if self.benchmark.kind == "generate":
-            return orjson.dumps(self.prompter.answer(sample)).decode()
-        return orjson.dumps(gold_index(sample, [text for _, text in self.prompter.choices(sample)])).decode()
+            return self.prompter.answer(sample)
+        gold = gold_index(sample, [text for _, text in self.prompter.choices(sample)])
+        return gold if isinstance(gold, list) else [gold]
 
     def insert(self, ledger: Ledger, step_key: str, round: int = 0) -> None:
         """Put the chunk into the ledger in one transaction."""

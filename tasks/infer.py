@@ -35,14 +35,14 @@ def infer_task(ledger: str, run_id: str, model: str, shard: str) -> int:
 def infer(model: Model, folder: Path, shard: str) -> int:
     """Answer what is not yet answered of a shard; how many completions and failures were written."""
     done = answered(folder, shard)
-    advance("infer", len(done))
+    advance("infer", len(done), total=0)
     number = 0
     for requests in read_requests(shard_path(folder, shard)):
         todo = [request for request in requests if request.key not in done] if done else requests
         for batch in _batches(model, todo):
             write_segment(folder, shard, number, batch)
             number += 1
-            advance("infer", len(batch))
+            advance("infer", len(batch), total=0)
     return number
 
 

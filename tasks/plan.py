@@ -51,16 +51,16 @@ def _without_failures(con: duckdb.DuckDBPyConnection, run: Run) -> int:
         " (SELECT completion_key FROM failures WHERE run_id = ? AND recorded >= ?)",
         [run.id, run.began],
     )
-    row = con.execute("SELECT count(*) FROM wanted").fetchone()
-    return int(row[0]) if row else 0
+    [(left,)] = con.execute("SELECT count(*) FROM wanted").fetchall()
+    return int(left)
 
 
 def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> list[str]:
     subject = run.models[model]
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
-    row = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchone()
-    shards = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{row[0] if row else 0:04d}-")
+    [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
+    shards = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{before:04d}-")
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)
     con.executemany(
