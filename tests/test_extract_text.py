@@ -60,7 +60,7 @@ def test_the_first_number_is_not_the_last() -> None:
         ({"pattern": r"(-?[$0-9.,]{2,})|(-?[0-9]+)", "select": -1}, "7 or $18.00.", "$18.00."),
         ({"pattern": r"(?<=the answer is )(.*)(?=.)"}, "So the answer is (B).", "(B)"),
         ({"pattern": r"(?<=the answer is )(.*)(?=.)"}, "So The answer is (B).", None),
-        ({"pattern": r"the answer is (\w+)", "ignore_case": True, "select": 1}, "The answer is a. The ANSWER IS b", "b"),
+        ({"pattern": r"answer is (\w+)", "ignore_case": True, "select": 1}, "answer is a. The ANSWER IS b", "b"),
         ({"pattern": r"x", "select": 1}, "x", None),
         ({"pattern": r"x", "select": -2}, "x", None),
         ({"pattern": r"^b", "multiline": True}, "a\nb", "b"),
