@@ -46,6 +46,8 @@ SETTINGS = {
 }
 EMBEDDED = {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 STARTUP_SECONDS = 90.0
+_started: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started: others may use them when it is gone, so nobody waits for their end."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -93,13 +95,16 @@ class Embedded:
 
     def _spawn(self) -> dict[str, Any]:
         port = _free_port()
-        log = (self.folder / "server.log").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.server", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for the run, which tells the server when it is done
-            env=os.environ | EMBEDDED,
-        )  # fmt: skip
+        with (self.folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flows.server", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the run, which tells the server when it is done
+                env=os.environ | EMBEDDED,
+            )
+        _started.append(process)
         known = {"pid": process.pid, "born": psutil.Process(process.pid).create_time(), "port": port}
         (self.folder / "server.json").write_text(json.dumps(known))
         return known
