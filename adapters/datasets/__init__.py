@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import DatasetError
+from assay.registry import version_of
 from assay.spec import Source
 from assay.types import Row
 
@@ -67,7 +68,9 @@ def _open(source: Source, catalog: Sequence[Path]) -> Opened:
 
         return Opened(source, *open_hub(source.hub, catalog))
     from adapters.datasets.generated import rows
+    from assay.generate import generated
 
     made = source.generated
     assert made is not None
-    return Opened(source, {"source": "generated", **made.model_dump(mode="json")}, Rows(lambda: iter(rows(made))))
+    facts = {"source": "generated", **made.model_dump(mode="json"), "version": version_of(generated[made.name])}
+    return Opened(source, facts, Rows(lambda: iter(rows(made))))
