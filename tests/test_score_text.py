@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 
+from assay.catalog import load_benchmark
+from assay.extract import run_chain
 from assay.functions import load_functions
+from assay.metrics import summarize_scores
+from assay.reading import readings, scorings
 from assay.score import scorer
 from assay.score_text import number, wikitext_detokenized
-from assay.types import Scored
+from assay.types import Reply, Sample, Scored, Scores
 
 load_functions()
 
@@ -107,3 +113,42 @@ def test_a_continuation_and_a_rolling_text() -> None:
 )
 def test_wikitext_as_it_was_before_it_was_tokenized(page: str, text: str) -> None:
     assert wikitext_detokenized(page) == text
+
+
+def _figures(id: str, rows: list[tuple[Sample, Reply]]) -> dict[str, float | None]:
+    """Each figure of a benchmark by its title, as a run would compute it."""
+    benchmark = load_benchmark(id)
+    figures: dict[str, float | None] = {}
+    for one in scorings(benchmark):
+        chain = next(r.chain for r in readings(benchmark) if r.filter == one.filter)
+        given = [one.function(run_chain(chain, reply, sample).value, sample, **one.options) for sample, reply in rows]
+        scored = [value if isinstance(value, Scored) else Scored(float(value)) for value in given]
+        blank = np.array([""] * len(rows))
+        values, weights = (np.array([getattr(s, name) for s in scored], float) for name in ("value", "weight"))
+        summary = summarize_scores(Scores(values, weights, blank, blank), {one.metric: one.metric_options})
+        figures[one.shown] = summary["micro"].value
+    return figures
+
+
+def test_figures_of_likelihood_are_lm_evals() -> None:
+    replies = [Reply(sums=[-2.0], greedy=[True]), Reply(sums=[-4.0], greedy=[False])]
+    assert _figures("lambada", [({}, reply) for reply in replies]) == pytest.approx(
+        {"acc": 0.5, "perplexity": math.exp(3.0)}
+    )
+    pages = [{"page": "a b c"}, {"page": "ä"}]  # 3 + 1 words, 5 + 2 bytes
+    assert _figures("wikitext2@lm_eval", list(zip(pages, replies, strict=True))) == pytest.approx(
+        {"word_perplexity": math.exp(6 / 4), "byte_perplexity": math.exp(6 / 7), "bits_per_byte": 6 / 7 / math.log(2)}
+    )
+
+
+def test_figures_of_ifeval() -> None:
+    one = {"instructions": ["punctuation:no_comma"], "kwargs": [{}]}
+    names = ["punctuation:no_comma", "detectable_format:title", "startend:quotation"]
+    three = {"instructions": names, "kwargs": [{}] * 3}
+    rows = [(one, Reply(text="Sure, here:\nno comma")), (three, Reply(text='"<<a title>>"'))]
+    assert _figures("ifeval", rows) == pytest.approx(
+        {
+            "prompt_level_strict_acc": 0.5, "inst_level_strict_acc": 0.75,
+            "prompt_level_loose_acc": 1.0, "inst_level_loose_acc": 1.0,
+        }
+    )  # fmt: skip
