@@ -12,6 +12,8 @@ from flows.commands.run import catalog_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from assay.lock import Pin
+
 SHOWN = 10
 
 
@@ -54,11 +56,19 @@ def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
     sets = store.data_sets(names, catalogs)
     wanted = [pin for pins in sets.values() for pin in pins if store.state_of(pin, catalogs) != "present"]
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    fetched = []
+    with Progress(*columns, console=Console(stderr=True), disable=not wanted) as progress:
         bar = progress.add_task("fetching", total=sum(pin.size for pin in wanted))
-        failed = store.pull(wanted, lambda pin: progress.advance(bar, pin.size))
+
+        def done(pin: Pin) -> None:
+            fetched.append(pin)
+            progress.advance(bar, pin.size)
+
+        failed = store.pull(wanted, done)
     files = sum(len(pins) for pins in sets.values())
-    click.echo(f"{files} files of {len(sets)} data sets under {data_folder()}: {len(wanted)} were to fetch")
+    click.echo(
+        f"{files} files of {len(sets)} data sets: {len(wanted)} to fetch, {len(fetched)} fetched into {data_folder()}"
+    )
     _told(failed)
 
 
