@@ -259,6 +259,7 @@ def test_proportions_stay_between_0_and_1_and_copies_tell_nothing_new(hits, time
     assert copied.value == pytest.approx(once.value) and copied.stderr == pytest.approx(once.stderr, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(share=st.floats(0, 1), n=st.integers(1, 10_000))
 def test_wilson_is_where_the_score_test_is_at_its_edge(share, n):
     low, high = wilson(share, n)
