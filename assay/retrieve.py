@@ -3,7 +3,7 @@
 A retriever is made once for each pool of examples (a group's, where the benchmark has groups) and then chooses for one
 question after the other: `name(pool, k, seed, benchmark, own=False, **options)` gives a function from (sample key,
 sample, ordinal) to places in the pool, in the order in which they are shown. Where the pool is the benchmark's own rows
-(`own`), no question is its own example, nor is another row with the same content.
+(`own`), no question is its own example, nor is another row of which the benchmark maps the same.
 """
 
 from __future__ import annotations
