@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.datasets import hub, open_source
+from assay.catalog import benchmark_ids, load_benchmark
 from assay.errors import DatasetError
 from assay.lock import read_lock
 from assay.samples import samples
@@ -88,6 +89,14 @@ def test_commits_come_from_the_source_or_the_lock(folder: Path, monkeypatch: pyt
     assert open_source([hub_source("openai/gsm8k", name="main")]).facts["revision"] == pinned
     assert open_source([hub_source("openai/gsm8k", revision="abc")]).facts["revision"] == "abc"
     assert asked == [("openai/gsm8k", pinned), ("openai/gsm8k", "abc")]
+
+
+def test_what_our_benchmarks_want_of_the_hub_is_pinned() -> None:
+    pinned = read_lock().revisions
+    for benchmark in map(load_benchmark, benchmark_ids()):
+        fewshot = benchmark.prompt.fewshot
+        for source in (*benchmark.sources, *(fewshot.sources if fewshot else ())):
+            assert not source.hub or source.hub.revision or source.hub.path in pinned, benchmark.id
 
 
 def test_out_of_reach_only_while_it_is_asked(folder: Path) -> None:

@@ -50,7 +50,6 @@ def fetch(pin: Pin, folder: Path) -> Path:
         raise Unavailable(f"{pin.path} is not under {folder} ($ASSAY_DATA), and datasets.lock says no URL for it")
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         came = _download(pin.url, part)
         if came != pin.sha256:
             raise DatasetError(f"{pin.url} gave another file than pinned: wanted SHA-256 {pin.sha256}, got {came}")
@@ -69,8 +68,10 @@ def _download(url: str, part: Path) -> str:
     """The SHA-256 of what a URL gave, which is then in a file. A server that is busy is asked again."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, part.open("wb") as stream:
-                shutil.copyfileobj(answer, stream)
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+                part.parent.mkdir(parents=True, exist_ok=True)
+                with part.open("wb") as stream:
+                    shutil.copyfileobj(answer, stream)
             break
         except urllib.error.HTTPError as error:
             with error:  # it is an open answer too
