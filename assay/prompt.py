@@ -56,7 +56,7 @@ class Prompter:
         self.choices = _choices(benchmark)
         self.needs = sorted(benchmark.needs)
         self.demos: dict[int, tuple[Sample, str]] = {}
-        self.headers: dict[tuple[str, str, tuple[int, ...]], str | None] = {}
+        self.headers: dict[tuple[str, str, tuple[int, ...]], tuple[Sequence[Sample], str | None]] = {}
 
     def question(self, sample: Sample) -> str:
         """The question as one text: the turns of its template, joined by newlines."""
@@ -82,11 +82,14 @@ class Prompter:
         return known[1]
 
     def _demonstration(self, sample: Sample) -> str:
-        question = self.question(sample)
-        if self.benchmark.kind != "generate" and isinstance(target := sample.get("target"), int):
-            context = self.choices(sample)[target][0]
-            question = question if context is None else context
+        context = self._own_context(sample)
+        question = self.question(sample) if context is None else context
         return question + self.prompt.delimiter + self.answer(sample) + self.prompt.separator
+
+    def _own_context(self, demo: Sample) -> str | None:
+        """The context of a demonstration's right choice, where choices have contexts of their own."""
+        target = demo.get("target")
+        return self.choices(demo)[target][0] if self.benchmark.kind != "generate" and isinstance(target, int) else None
 
     def header(self, sample: Sample, demos: Sequence[Sample]) -> str | None:
         """The JSON of what precedes the question; None where nothing does."""
@@ -95,8 +98,9 @@ class Prompter:
         if same not in self.headers:
             if len(self.headers) > 1000:  # each question has examples of its own: nothing to share
                 self.headers.clear()
-            self.headers[same] = self._header(system, text, demos)
-        return self.headers[same]
+            # the samples are kept beside their text, so that their ids stay their own
+            self.headers[same] = (tuple(demos), self._header(system, text, demos))
+        return self.headers[same][1]
 
     def _header(self, system: str, text: str, demos: Sequence[Sample]) -> str | None:
         turns = [("system", system)] if system else []
@@ -113,7 +117,9 @@ class Prompter:
         return turns_json(turns) if turns else None
 
     def _shown(self, demo: Sample) -> list[tuple[str, str]]:
-        return [*((role, text(demo)) for role, text in self.turns), ("assistant", self.answer(demo).strip())]
+        context = self._own_context(demo)
+        asked = [(role, text(demo)) for role, text in self.turns] if context is None else [("user", context)]
+        return [*asked, ("assistant", self.answer(demo).strip())]
 
     def tail(self, sample: Sample, context: str | None = None) -> str:
         """The JSON of the question itself, with the response prefix where there is one."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from assay.errors import DatasetError
+from assay.errors import DatasetError, SpecError
 from assay.keys import canonical, digest
 from assay.spec import Benchmark, Fewshot
 from assay.template import value_template
@@ -39,7 +39,7 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
     """The samples of a benchmark in data-set order; at most `limit` of each group.
 
     A sample's key is its content's and how often that has been seen: the same from a file and from the hub.
-    Raises DatasetError where there is not one.
+    Raises DatasetError where there is not one, SpecError where a template fails or a value is none that JSON can hold.
     """
     name = benchmark.id
     mapped = mapper(benchmark)
@@ -58,7 +58,7 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
             if group is None:
                 break
             continue
-        fields = canonical(mapped(row))
+        fields = _fields(mapped(row), name)
         content = digest(prefix + fields)
         seen[content] += 1
         sample_key = content if seen[content] == 1 else digest(f"{content}\0{seen[content]}".encode())
@@ -68,7 +68,15 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
 
 
 def _truthy(value: Any) -> bool:
-    return value not in (None, False, "", "False", "false", "0", 0)
+    return value.strip() not in ("", "False", "false", "0") if isinstance(value, str) else bool(value)
+
+
+def _fields(sample: dict[str, Any], name: str) -> bytes:
+    """The mapped sample as canonical JSON. Raises SpecError for what JSON cannot hold, such as bytes."""
+    try:
+        return canonical(sample)
+    except TypeError as error:  # orjson's: a type, a surrogate, an integer of more than 64 bits
+        raise SpecError(f"{name}: sample: wanted what JSON can hold: {error}; got {sample!r:.200}") from error
 
 
 def demonstrations(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:

@@ -7,8 +7,9 @@ A field that is exactly one `{{ expression }}` keeps its native value, so a list
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.sandbox import SandboxedEnvironment
@@ -19,6 +20,7 @@ from assay.registry import Registry
 template_filter: Registry[Callable[..., Any]] = Registry("template filter")
 
 Fields = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @template_filter
@@ -61,8 +63,7 @@ def text_template(text: str, what: str) -> Callable[[Fields], str]:
     parts = _plain_parts(text, what)
     if parts is not None:
         return _joined(parts, text, what)
-    env = environment()
-    template = env.from_string(text)
+    template = _compiled(environment().from_string, text, text, what)
     return _guarded(lambda fields: template.render(fields), text, what)
 
 
@@ -82,16 +83,18 @@ def value_template(spec: Any, what: str) -> Callable[[Fields], Any]:
     expression = _sole_expression(spec, what)
     if expression is None:
         return text_template(spec, what)
-    compiled = environment().compile_expression(expression, undefined_to_none=False)
-    return _guarded(lambda fields: _defined(compiled(fields)), spec, what)
+    compiled = _compiled(partial(environment().compile_expression, undefined_to_none=False), expression, spec, what)
+    return _guarded(lambda fields: _native(compiled(fields)), spec, what)
 
 
-def _defined(value: Any) -> Any:
+def _native(value: Any) -> Any:
+    """The value with what Jinja leaves lazy (`map`, `select`, `range`, `zip` …) as lists; all names in it are there."""
     if isinstance(value, Undefined):
         str(value)  # a strict undefined raises UndefinedError with the name that is missing
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _defined(item)
+    elif isinstance(value, Mapping):
+        return {name: _native(item) for name, item in value.items()}
+    elif isinstance(value, list | tuple | range | Iterator):
+        return [_native(item) for item in value]
     return value
 
 
@@ -110,11 +113,15 @@ def _names(fields: Fields) -> str:
 
 
 def _body(text: str, what: str) -> list[nodes.Node]:
+    return list(_compiled(environment().parse, text, text, what).body)
+
+
+def _compiled(compile_: Callable[[str], T], source: str, text: str, what: str) -> T:
+    """What Jinja makes of a source; a filter or test that there is not is only found when it is compiled."""
     try:
-        body: list[nodes.Node] = list(environment().parse(text).body)
+        return compile_(source)
     except TemplateError as error:
         raise SpecError(f"{what}: the template {text!r:.120} is malformed: {error}") from None
-    return body
 
 
 def _plain_parts(text: str, what: str) -> list[tuple[bool, str]] | None:
