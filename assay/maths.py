@@ -65,6 +65,7 @@ def close() -> None:
 _lock = threading.Lock()
 _idle: list[_Worker] = []
 atexit.register(close)
+os.register_at_fork(after_in_child=_idle.clear)  # a child must not read its parent's verdicts
 
 
 class _Worker:

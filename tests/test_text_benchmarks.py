@@ -255,6 +255,8 @@ def test_the_gold_answer_is_read_and_right(id: str, every: int) -> None:
         ("math500@opencompass", r"So \boxed{(3, \pi/2)}.", {"math_verify_opencompass": 1}),
         ("bbh", "Thus the answer is **false**.\n\nmore", {"exact_match": 1}),
         ("bbh", "It is\nFalse", {"exact_match": 1}),
+        ("bbh", "The answer is: False", {"exact_match": 1}),
+        ("bbh", "So the answer is True. No, the answer is False.", {"exact_match": 1}),
         ("bbh@lm_eval", "So the answer is False.", {"exact_match,get-answer": 1}),
         ("bbh@lm_eval", "So the answer is False", {"exact_match,get-answer": 0}),  # the last character is dropped
         ("bbh@lm_eval", "So the answer is false.", {"exact_match,get-answer": 0}),
@@ -264,6 +266,13 @@ def test_the_gold_answer_is_read_and_right(id: str, every: int) -> None:
 )
 def test_the_first_question_answered_so(id: str, text: str, scores: dict[str, float]) -> None:
     assert _scored(load_benchmark(id), _samples(id)[0][1], Reply(text=text, finish="stop")) == scores
+
+
+def test_a_letter_is_read_without_what_it_stands_for() -> None:
+    (reading,) = readings(load_benchmark("bbh"))
+    for text in ("The answer is (B) 12/14/1950.", "So the answer is: **(B)**", "the answer is\n(B)"):
+        assert run_chain(reading.chain, Reply(text=text), {}).value == "(B)"
+    assert run_chain(reading.chain, Reply(text="So the answer is ) ] }."), {}).value == ") ] }"
 
 
 def test_lm_evals_stop_string_cuts_seven_of_its_own_answers() -> None:
