@@ -57,7 +57,9 @@ def minerva(answer: str) -> str:
         answer = answer.replace(old, new)
     for expression in _REMOVED:
         answer = _outside_commands(answer, expression) if expression.isalpha() else answer.replace(expression, "")
-    answer = _unwrapped(re.sub(r"(.*?)(\$)(.*?)(\$)(.*)", r"$\3$", answer))
+    if answer.count("$") > 1:  # asked first: on a long text without, the pattern takes seconds to find nothing
+        answer = re.sub(r"(.*?)(\$)(.*?)(\$)(.*)", r"$\3$", answer)
+    answer = _unwrapped(answer)
     answer = re.sub(r"(frac)([^{])(.)", r"frac{\2}{\3}", answer)
     answer = re.sub(r"(sqrt)(\[[^\]]*\])(\w)", r"\1\2{\3}", answer)
     answer = re.sub(r"(sqrt)(?!\[)([^{])", r"sqrt{\2}", answer).replace("$", "")
