@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import json
 import zipfile
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -303,6 +305,38 @@ def test_fetched_whole_and_verified(folder: Path, tmp_path: Path, monkeypatch: p
     assert [path.name for path in (tmp_path / "data" / "set").iterdir()] == ["t.jsonl"]
     served.unlink()
     assert opened(folder, "set/t.jsonl").facts["revision"] == "owner/repo@c0ffee"
+
+
+def test_a_busy_server_is_asked_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = [503, 429, 200, 404]
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(codes.pop(0))
+            self.end_headers()
+            self.wfile.write(AS_JSONL.encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    waited: list[float] = []
+    monkeypatch.setattr(fetch.time, "sleep", waited.append)
+    for name in ("set/t.jsonl", "set/gone.jsonl"):
+        pin(folder, name, AS_JSONL.encode(), url=True)
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        monkeypatch.setattr(lock, "RAW", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            assert rows(folder, "set/t.jsonl") == TWO
+            assert waited == [2.0, 4.0]
+            with pytest.raises(DatasetError, match="HTTP Error 404"):
+                opened(folder, "set/gone.jsonl")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert not codes
 
 
 def test_the_first_source_that_is_there(folder: Path) -> None:
