@@ -172,3 +172,22 @@ def test_the_quickstart_names_two_checkpoints_and_the_suite(monkeypatch: pytest.
     assert spec.suites == ("mini",)
     assert all(Path(model.path, "model.safetensors").exists() for model in spec.models)  # type: ignore[union-attr]
     assert max(model.step or 0 for model in spec.models) == LAST  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["mini_facts", "mini_odd", "mini_translate", "mini_sentiment", "mini_reverse"])
+def test_the_last_checkpoint_has_learned(last: Tiny, name: str) -> None:
+    assert last.accuracy(name) >= 0.9
+
+
+def test_some_of_it_is_half_learned(last: Tiny) -> None:
+    assert 0.4 <= last.accuracy("mini_add", 100) <= 0.9
+    assert 0.4 <= last.accuracy("mini_where", 100) <= 0.9
+
+
+def test_the_parity_of_bits_stays_at_chance(last: Tiny) -> None:
+    assert 0.35 <= last.accuracy("mini_parity", 120) <= 0.65
+
+
+@pytest.mark.parametrize("name", ["mini_facts", "mini_odd", "mini_add", "mini_where", "mini_reverse"])
+def test_the_first_checkpoint_knows_less(first: Tiny, last: Tiny, name: str) -> None:
+    assert last.accuracy(name) >= first.accuracy(name) + 0.3
