@@ -55,9 +55,7 @@ def assay() -> None:
 def main() -> None:
     """Run a command; what a person did wrong is told in one message, without a traceback."""
     try:
-        assay(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        sys.exit(assay(standalone_mode=False))  # a command's exit code is what comes back
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -55,7 +55,7 @@ def apply_settings() -> None:
     """Set what Prefect reads when it is first imported, where the user has not set it."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # what goes wrong is told by us, once
     os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "CRITICAL")
 
 

@@ -36,7 +36,9 @@ def catalog(tmp_path: Path) -> Path:
     folder = tmp_path / "catalog"
     folder.mkdir()
     (folder / "sums.yaml").write_text(OWN)
-    rows = [{"question": f"{i} + {i % 3}", "answer": str(i + i % 3), "kind": "even odd".split()[i % 2]} for i in range(20)]
+    rows = [
+        {"question": f"{i} + {i % 3}", "answer": str(i + i % 3), "kind": "even odd".split()[i % 2]} for i in range(20)
+    ]
     (folder / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 
@@ -92,11 +94,17 @@ def test_two_models_are_told_apart_and_groups_are_counted(tmp_path: Path, catalo
 
 def test_a_solver_asks_a_second_question_about_the_first_answer(tmp_path: Path, catalog: Path) -> None:
     ledger = tmp_path / "l.duckdb"
-    script = {"adapter": "echo", "path": "scripted", "options": {"answers": {"Are you sure? Answer again.": "7"}, "default": "3"}}
+    script = {
+        "adapter": "echo",
+        "path": "scripted",
+        "options": {"answers": {"Are you sure? Answer again.": "7"}, "default": "3"},
+    }
     code, run_id = run(ledger, catalog, models=[script], benchmarks=["sums@twice"])
     assert code == 0
     assert figures(ledger, run_id) == {("echo:scripted", "sums@twice", "number_match"): 1 / 20}  # 6 + 0, 5 + 2, 6 + 1 …
-    asked = rows(ledger, "SELECT round, count(*), count(DISTINCT sample_key) FROM run_requests GROUP BY round ORDER BY round")
+    asked = rows(
+        ledger, "SELECT round, count(*), count(DISTINCT sample_key) FROM run_requests GROUP BY round ORDER BY round"
+    )
     assert asked == [(0, 20, 20), (1, 20, 20)]
     (messages,) = rows(ledger, "SELECT messages FROM lineage WHERE round = 1 ORDER BY ordinal LIMIT 1")[0]
     assert [m["content"] for m in json.loads(messages)] == ["0 + 0 = ", "3", "Are you sure? Answer again."]
