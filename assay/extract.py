@@ -51,13 +51,15 @@ def _pipeline(steps: Sequence[Step], reply: Reply, sample: Sample) -> Extracted:
     """The last step's value, the last status that is not `ok`, the methods of all."""
     found: Extracted | None = None
     for step in steps:
-        last, found = found, _run(step, reply, sample)
+        last = found
+        if last is not None:
+            reply = replace(reply, text=last.value if isinstance(last.value, str) else str(last.value))
+        found = _run(step, reply, sample)
         if found.value is None:
             return found
         if last is not None:
             unsure = last.status if found.status == "ok" else found.status
             found = Extracted(found.value, f"{last.method} > {found.method}", unsure)
-        reply = replace(reply, text=found.value if isinstance(found.value, str) else str(found.value))
     if found is None:
         raise SpecError("extract: a pipeline has at least one step, got an empty list")
     return found

@@ -157,8 +157,13 @@ def _ask(
 ) -> Ask:
     """The key holds the extras too: an answer without them is no answer to a request that wants them."""
     whole = splice(header, messages)
-    content = f"{kind}\0{whole}\0{','.join(needs)}\0".encode() + (canonical(continuations) if continuations else b"")
+    content = f"{kind}\0{whole}\0{','.join(needs)}\0".encode() + _continuations(tuple(continuations))
     return Ask(digest(content), kind, _header_key(header), header, messages, continuations, choice, needs)
+
+
+@lru_cache(maxsize=256)
+def _continuations(texts: tuple[str, ...]) -> bytes:
+    return canonical(texts) if texts else b""
 
 
 @lru_cache(maxsize=256)

@@ -124,28 +124,46 @@ def _compiled(compile_: Callable[[str], T], source: str, text: str, what: str) -
         raise SpecError(f"{what}: the template {text!r:.120} is malformed: {error}") from None
 
 
-def _plain_parts(text: str, what: str) -> list[tuple[bool, str]] | None:
-    """(is a name, text) pairs where a template is only text and bare names: these need no Jinja, and most are."""
+Part = tuple[str, str | None, int | None]
+"""A text; or '', a name and, for `{{ name[2] }}`, a place in its list."""
+
+
+def _plain_parts(text: str, what: str) -> list[Part] | None:
+    """The parts of a template that is only text, names and items of lists: these need no Jinja, and most are such."""
     body = _body(text, what)
     if len(body) != 1 or not isinstance(body[0], nodes.Output):
         return None
-    parts: list[tuple[bool, str]] = []
+    parts: list[Part] = []
     for node in body[0].nodes:
         if isinstance(node, nodes.TemplateData):
-            parts.append((False, node.data))
+            parts.append((node.data, None, None))
         elif isinstance(node, nodes.Name):
-            parts.append((True, node.name))
+            parts.append(("", node.name, None))
+        elif (
+            isinstance(node, nodes.Getitem)
+            and isinstance(node.node, nodes.Name)
+            and isinstance(node.arg, nodes.Const)
+            and type(node.arg.value) is int
+        ):
+            parts.append(("", node.node.name, node.arg.value))
         else:
             return None
     return parts
 
 
-def _joined(parts: list[tuple[bool, str]], text: str, what: str) -> Callable[[Fields], str]:
+def _joined(parts: list[Part], text: str, what: str) -> Callable[[Fields], str]:
     def join(fields: Fields) -> str:
         try:
-            return "".join([str(fields[part]) if named else part for named, part in parts])
+            return "".join(
+                [
+                    plain if name is None else str(fields[name] if place is None else fields[name][place])
+                    for plain, name, place in parts
+                ]
+            )
         except KeyError as error:
             raise SpecError(f"{what}: {text!r:.120} wants {error}; there is {_names(fields)}") from None
+        except (IndexError, TypeError) as error:
+            raise SpecError(f"{what}: {text!r:.120}: {error} (there is {_names(fields)})") from None
 
     return join
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from pathlib import Path
@@ -117,6 +118,8 @@ def _flow(book: Ledger, run_id: str, server: Embedded | None) -> str:
         server.ready()
     # a heartbeat thread would hold up the end of the flow by a second; the embedded server watches this process itself
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if server else {}
+    gc.freeze()  # the search for cycles among millions of small things that live long takes a third of a large run
+    gc.set_threshold(200_000, 50, 1000)
     with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars(), book.kept():
         final = evaluation(str(book.path.absolute()), run_id, return_state=True)
     if server:

@@ -25,6 +25,7 @@ class Columns:
         self.requests: dict[str, Ask] = {}
         self.asked: list[tuple[Any, ...]] = []
         self.shown: list[tuple[Any, ...]] = []
+        self.examples: dict[int, Sample] = {}
 
     def add(self, ordinal: int, sample_key: str, sample: Sample, demos: list[tuple[int, Sample]]) -> None:
         """A sample's requests of the first round, in every replica, and its demonstrations."""
@@ -34,9 +35,9 @@ class Columns:
             told = None if right is None else orjson.dumps(right).decode()
             for replica in range(self.sampling.replicas):
                 self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", told)
-        self.shown += [
-            (sample_key, rank, str(place), canonical(demo).decode()) for rank, (place, demo) in enumerate(demos)
-        ]
+        if demos:
+            self.shown.append((sample_key, [place for place, _ in demos]))
+            self.examples.update(demos)
 
     def add_ask(
         self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None
@@ -80,6 +81,8 @@ class Columns:
             con.register("new_requests", _table(REQUESTS, asks))
             con.register("new_asked", _table(ASKED, self.asked))
             con.register("new_shown", _table(SHOWN, self.shown))
+            examples = [(place, canonical(demo).decode()) for place, demo in self.examples.items()]
+            con.register("new_examples", _table(EXAMPLES, examples))
             con.execute(
                 "INSERT INTO headers FROM new_headers n WHERE NOT EXISTS (FROM headers h WHERE h.header_key = n.k)"
             )
@@ -93,10 +96,11 @@ class Columns:
                 " replica, ?, turn, ?, sampling_key, seed, gold FROM new_asked",
                 [step_key, round, self.sampling.model_dump_json()],
             )
+            con.execute("INSERT INTO shown SELECT ?, sample_key, places FROM new_shown", [step_key])
             con.execute(
-                "INSERT INTO demonstrations (prompted, sample_key, rank, demo_key, demo)"
-                " SELECT ?, sample_key, rank, demo_key, demo FROM new_shown",
-                [step_key],
+                "INSERT INTO examples SELECT $key, place, demo FROM new_examples"
+                " WHERE place NOT IN (SELECT place FROM examples WHERE prompted = $key)",
+                {"key": step_key},
             )
 
 
@@ -121,4 +125,5 @@ ASKED = pa.schema(
         "seed": pa.int64(), "gold": pa.string(),
     }
 )  # fmt: skip
-SHOWN = pa.schema({"sample_key": pa.string(), "rank": pa.int32(), "demo_key": pa.string(), "demo": pa.string()})
+SHOWN = pa.schema({"sample_key": pa.string(), "places": pa.list_(pa.int32())})
+EXAMPLES = pa.schema({"place": pa.int32(), "demo": pa.string()})

@@ -100,13 +100,8 @@ class Run:
             record = StepRecord(fresh=done is None, rows=done[0] if done else 0)
             if record.fresh and table:
                 with self.ledger.write() as con:
-                    column = {
-                        "samples": "prepared",
-                        "asked": "prompted",
-                        "predictions": "predicted",
-                        "scores": "scored",
-                    }
-                    con.execute(f"DELETE FROM {table} WHERE {column[table]} = ?", [step_key])
+                    for made in ("asked", "shown", "examples") if table == "asked" else (table,):
+                        con.execute(f"DELETE FROM {made} WHERE {MADE_BY[table]} = ?", [step_key])
             began = time.perf_counter()
             yield record
             seconds = time.perf_counter() - began

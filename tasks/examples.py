@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from assay.spec import Benchmark
 from assay.types import Sample
 
 Demos = Callable[[str, str, Sample, int], list[tuple[int, Sample]]]
-"""(group, sample key, sample, ordinal) -> the demonstrations with their places in the pool."""
+"""(group, sample key, sample, ordinal) -> the demonstrations with their places in the pool, group after group."""
 
 Pool = Mapping[str, Sequence[Sample]]
 """The examples to choose from, by group; '' where they are not divided."""
@@ -45,6 +46,7 @@ def chooser(benchmark: Benchmark, pool: Pool, seed: int) -> Demos:
     make = retriever[fewshot.retriever]
     options = fewshot.options | ({"own": True} if fewshot.own else {})
     made: dict[str, Any] = {}
+    first = dict(zip(pool, accumulate((len(group) for group in pool.values()), initial=0), strict=False))
 
     def choose(grp: str, sample_key: str, sample: Sample, ordinal: int) -> list[tuple[int, Sample]]:
         mine = pool.get(grp if grp in pool else "", [])
@@ -52,6 +54,7 @@ def chooser(benchmark: Benchmark, pool: Pool, seed: int) -> Demos:
             raise SpecError(f"{benchmark.id}: no demonstrations for the group {grp!r}; there are for {sorted(pool)}")
         if grp not in made:
             made[grp] = make(mine, fewshot.k, seed, benchmark.name, **options)
-        return [(place, mine[place]) for place in made[grp](sample_key, sample, ordinal)]
+        before = first[grp if grp in pool else ""]
+        return [(before + place, mine[place]) for place in made[grp](sample_key, sample, ordinal)]
 
     return choose

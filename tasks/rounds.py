@@ -13,7 +13,7 @@ from assay.solve import solver
 from assay.types import Reply
 from tasks.columns import Columns
 from tasks.context import Run, open_run
-from tasks.postprocess import fingerprint
+from tasks.replies import fingerprint
 from tasks.steps import each, step
 from tasks.transcripts import solve, transcripts
 

@@ -80,11 +80,12 @@ def _read(run: Run, name: str, model: str, one: Scoring) -> Scores:
             " ORDER BY c.ordinal, c.replica",
             [run.key_of("prepare", name), run.key_of("score", name, model), one.filter, one.scorer],
         ).fetchnumpy()
-    details = [None if d is None or d is np.ma.masked else orjson.loads(d) for d in columns["detail"]]
+    told = columns["detail"]
+    details = [] if np.ma.count(told) == 0 else [orjson.loads(d) if d else None for d in np.ma.filled(told, "")]
     return Scores(
         np.asarray(columns["value"], dtype=float),
         np.asarray(columns["weight"], dtype=float),
         np.asarray(columns["grp"], dtype=str),
         np.asarray(columns["cluster"], dtype=str),
-        details if any(d is not None for d in details) else (),
+        details,
     )

@@ -82,6 +82,8 @@ def fill_content(con: Any) -> None:
         rows(con, "samples", ("s-sums", i, name, "easy", "", f'{{"input":"{name}","target":"1"}}'))
         rows(con, "requests", (request(name), "generate", "h1", '[{"role":"user","content":"1+1"}]', [], []))
         rows(con, "asked", ("q-sums", i, name, request(name), "subject", -1, 0, 0, 0, "{}", GREEDY, 0, None))
+    rows(con, "examples", ("q-sums", 0, '{"input":"a"}'), ("q-sums", 1, '{"input":"b"}'))
+    rows(con, "shown", ("q-sums", "one", [1, 0]), ("q-sums", "two", [0]))
     rows(con, "samples", ("s-pick", 0, "pick", "", "", '{"input":"pick","target":0}'))
     rows(con, "requests", (request("pick"), "loglikelihood", None, '[{"role":"user","content":"?"}]', [" a", " b"], []))
     rows(con, "asked", ("q-pick", 0, "pick", request("pick"), "subject", -1, 0, 0, 0, "{}", GREEDY, 0, None))
@@ -109,6 +111,8 @@ def fill_content(con: Any) -> None:
 
 
 VIEWS: list[tuple[str, list[tuple[Any, ...]]]] = [
+    ("SELECT sample_key, rank, place, demo FROM demonstrations ORDER BY sample_key, rank",
+     [("one", 0, 1, '{"input":"b"}'), ("one", 1, 0, '{"input":"a"}'), ("two", 0, 0, '{"input":"a"}')]),
     ("SELECT * FROM leaderboard WHERE run_id = 'first' ORDER BY benchmark", [
         ("first", "tiny", "pick@cot", "reasoning", "acc", 1.0, 0.5, 1.0, 1, 0),
         ("first", "tiny", "sums", "reasoning", "exact_match", 0.25, 0.0, 1.0, 2, 1),

@@ -80,14 +80,23 @@ CREATE TABLE headers (
     messages VARCHAR USING COMPRESSION zstd  -- JSON: what many questions have in front
 );
 
-CREATE TABLE demonstrations (
+CREATE TABLE examples (
+    prompted VARCHAR NOT NULL,
+    place INTEGER NOT NULL,                  -- in the pool of the prompt step
+    demo VARCHAR USING COMPRESSION zstd      -- the mapped sample as JSON
+);
+
+CREATE TABLE shown (
     prompted VARCHAR NOT NULL,
     sample_key VARCHAR NOT NULL,
-    rank INTEGER NOT NULL,
-    demo_key VARCHAR NOT NULL,
-    demo VARCHAR USING COMPRESSION zstd,
-    score DOUBLE
+    places INTEGER[]                         -- of its examples, in the order in which it shows them
 );
+
+-- The worked examples in front of each question.
+CREATE VIEW demonstrations AS
+SELECT s.prompted, s.sample_key, u.rank - 1 AS rank, e.place, e.demo
+FROM shown s, unnest(s.places) WITH ORDINALITY u(place, rank)
+JOIN examples e ON e.prompted = s.prompted AND e.place = u.place;
 
 CREATE TABLE requests (
     request_key VARCHAR NOT NULL,
