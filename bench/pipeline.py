@@ -94,6 +94,7 @@ def measure(samples: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         catalog(folder, samples // len(NAMES))
+        evaluate(folder, folder / "first.duckdb", limit=1)  # the first start of Prefect makes its own database
         start, _ = evaluate(folder, folder / "small.duckdb", limit=1)
         seconds, scored = evaluate(folder, folder / "l.duckdb")
         assert scored == samples // len(NAMES) * len(NAMES)
