@@ -100,7 +100,7 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
     if as_json:
         print(orjson.dumps({"run": run_id, "ledger": str(book.path), "scores": rows}).decode())
     else:
-        console.print(queries_to_try(book.path, run_id))
+        console.print(queries_to_try(book.path, run_id), soft_wrap=True, highlight=False)
     return 0 if state == "done" else 1
 
 
@@ -118,8 +118,7 @@ def _flow(book: Ledger, run_id: str, server: Embedded | None) -> str:
         server.ready()
     # a heartbeat thread would hold up the end of the flow by a second; the embedded server watches this process itself
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if server else {}
-    gc.freeze()  # the search for cycles among millions of small things that live long takes a third of a large run
-    gc.set_threshold(200_000, 50, 1000)
+    gc.set_threshold(200_000, 50, 1000)  # to search millions of long-lived things for cycles takes a third of a run
     with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars(), book.kept():
         final = evaluation(str(book.path.absolute()), run_id, return_state=True)
     if server:
