@@ -1,7 +1,8 @@
 """Names to functions: extractors, scorers, metrics, retrievers, solvers, partitioners, readers, generated sources.
 
 A function registers itself by a decorator; one from outside comes in from a catalogue folder (`--catalog DIR`, every
-`DIR/*.py` is imported) or an entry point of the group `assay.plugins` (a module that registers what it has).
+`DIR/*.py` is imported) or an entry point of the group `assay.plugins`: a module that registers what it has, or a
+package, whose folder is a catalogue folder too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,6 +20,7 @@ from assay.errors import SpecError, unknown
 from assay.keys import digest
 
 F = TypeVar("F", bound=Callable[..., Any])
+PLUGINS = "assay.plugins"
 
 
 class Registry(Generic[F]):
@@ -81,13 +83,32 @@ def import_file(name: str, path: Path) -> Any:
 
 
 def load_plugins() -> None:
-    """Import what installed distributions offer under the entry-point group `assay.plugins`."""
-    for point in entry_points(group="assay.plugins"):
-        point.load()
+    """Import what installed distributions offer under the entry-point group `assay.plugins`.
+
+    Raises SpecError where one does not import.
+    """
+    for point in entry_points(group=PLUGINS):
+        try:
+            point.load()
+        except Exception as error:  # a user's package may raise anything; it is told with its name
+            raise SpecError(f"the plug-in {point.name} = {point.value}: {type(error).__name__}: {error}") from error
 
 
-def version_of(function: Callable[..., Any]) -> str:
-    """What changes when the function is written otherwise: the digest of the file that it stands in.
+def folders(catalog: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Where a user's benchmarks, models, suites and data lie: the packages that installed distributions name under
+    `assay.plugins`, then the catalogue folders."""
+    return tuple(dict.fromkeys((*_packages(tuple(sys.path)), *map(Path, catalog))))
+
+
+@lru_cache(maxsize=8)
+def _packages(path: tuple[str, ...]) -> list[Path]:
+    """The folders of plug-ins that are packages; they do not change while the search path stays the same."""
+    found = [importlib.util.find_spec(point.module.partition(".")[0]) for point in entry_points(group=PLUGINS)]
+    return [Path(place) for spec in found if spec for place in spec.submodule_search_locations or ()]
+
+
+def version_of(function: Any) -> str:
+    """What changes when a function or class is written otherwise: the digest of the file that it stands in.
 
     The whole file, since a function's helpers stand beside it; where there is no file, its name.
     """

@@ -11,7 +11,9 @@ from assay.retrieve import retriever
 from assay.solve import solver
 from assay.spec import Benchmark, EvalSpec, explain
 from assay.types import Sampling
+from assay.workload import COLUMNS
 from tasks.context import Subject, resolve
+from tasks.plan import divide
 from tasks.preview import preview
 
 
@@ -21,6 +23,7 @@ def check(spec: EvalSpec) -> None:
     Raises SpecError, DatasetError, ModelError.
     """
     benchmarks, subjects = resolve(spec)
+    divide(COLUMNS.empty_table(), spec.partitioner)
     for benchmark in benchmarks.values():
         check_sampling(spec, benchmark)
         for subject in subjects.values():

@@ -43,7 +43,6 @@ def chooser(benchmark: Benchmark, pool: Pool, seed: int) -> Demos:
     fewshot = benchmark.prompt.fewshot
     if not pool or fewshot is None:
         return lambda grp, sample_key, sample, ordinal: []
-    make = retriever[fewshot.retriever]
     options = fewshot.options | ({"own": True} if fewshot.own else {})
     made: dict[str, Any] = {}
     first = dict(zip(pool, accumulate((len(group) for group in pool.values()), initial=0), strict=False))
@@ -53,7 +52,8 @@ def chooser(benchmark: Benchmark, pool: Pool, seed: int) -> Demos:
         if not mine:
             raise SpecError(f"{benchmark.id}: no demonstrations for the group {grp!r}; there are for {sorted(pool)}")
         if grp not in made:
-            made[grp] = make(mine, fewshot.k, seed, benchmark.name, **options)
+            told = (mine, fewshot.k, seed, benchmark.name)
+            made[grp] = retriever.fitting(fewshot.retriever, *told, **options)(*told, **options)
         before = first[grp if grp in pool else ""]
         return [(before + place, mine[place]) for place in made[grp](sample_key, sample, ordinal)]
 

@@ -6,8 +6,12 @@ import time
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from assay.partition import partitioner
+from assay.errors import AssayError, SpecError
+from assay.partition import Shards, partitioner
+from assay.reading import name_of
+from assay.spec import Step
 from storage.steps import Written, bury, claim, open_columns, open_requests, write_shards
 from tasks.context import LEASE, Run, now, open_run
 from tasks.progress import advance
@@ -60,7 +64,7 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
     [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
-    shards = partitioner["balanced"](open_columns(con), prefix=f"{model[:8]}-{before:04d}-")
+    shards = divide(open_columns(con), run.spec.partitioner, f"{model[:8]}-{before:04d}-")
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)
     con.executemany(
@@ -69,6 +73,26 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
         [_row(run, model, round, shard, shards.costs[shard.shard]) for shard in written],
     )
     return [shard.shard for shard in written]
+
+
+def divide(columns: pa.Table, step: Step, prefix: str = "") -> Shards:
+    """What a partitioner makes of some requests. Raises SpecError for an unknown one, for an option that it does not
+    have or that makes no sense, and where it breaks down or leaves requests out."""
+    name, options = name_of(step)
+    if "prefix" in options:
+        raise SpecError(f"partitioner {name}: `prefix` is what the run names its shards by, not an option")
+    divided = partitioner.fitting(name, columns, prefix=prefix, **options)
+    try:
+        shards = divided(columns, prefix=prefix, **options)
+    except AssayError:
+        raise
+    except Exception as error:  # it may be a user's
+        raise SpecError(f"partitioner {name} on {len(columns)} requests: {type(error).__name__}: {error}") from error
+    unnamed = set(shards.assignment["shard"].unique().to_pylist()) - shards.costs.keys()
+    if len(shards.assignment) != len(columns) or unnamed:
+        lacking = f"; it says no cost of {', '.join(sorted(unnamed))}" if unnamed else ""
+        raise SpecError(f"partitioner {name} divided {len(shards.assignment)} of {len(columns)} requests{lacking}")
+    return shards
 
 
 def _row(run: Run, model: str, round: int, shard: Written, cost: float) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from assay.extract import run_chain
 from assay.keys import key
 from assay.reading import Reading, readings
+from assay.registry import version_of
 from assay.samples import loads
 from tasks.context import Run, open_run
 from tasks.progress import advance
@@ -31,7 +32,8 @@ def postprocess(run: Run, name: str, model: str) -> None:
     read = readings(benchmark)
     prompted = run.prompted(name, model)
     print_ = fingerprint(run, prompted, model)
-    step_key = key("postprocess", prompted, model, print_, [(r.filter, r.identity) for r in read], benchmark.solver)
+    how = [version_of(run_chain), [(r.filter, r.identity) for r in read], benchmark.solver]
+    step_key = key("postprocess", prompted, model, print_, how)
     with run.step("postprocess", name, step_key, "predictions", model) as record:
         if not record.fresh:
             advance("score", record.rows)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pyarrow as pa
 
 from adapters.datasets import open_source
+from adapters.datasets.formats import records
 from assay.chunks import CHUNK, chunked
 from assay.keys import key
+from assay.registry import version_of
 from assay.samples import samples
+from assay.template import value_template
 from tasks.context import Run, open_run
 from tasks.progress import advance
 from tasks.steps import each, step
@@ -25,7 +28,8 @@ def prepare(run: Run, name: str) -> None:
     benchmark = run.benchmarks[name]
     opened = open_source(benchmark.sources, catalog=run.spec.catalog)
     mapping = [benchmark.name, benchmark.sample, benchmark.where, benchmark.group, benchmark.cluster]
-    step_key = key("prepare", opened.facts, mapping, run.spec.limit)
+    code = [version_of(one) for one in (samples, value_template, records)]
+    step_key = key("prepare", opened.facts, mapping, run.spec.limit, code)
     with run.step("prepare", name, step_key, "samples") as record:
         if not record.fresh:
             advance("prepare", record.rows)

@@ -11,6 +11,7 @@ from assay.registry import version_of
 from assay.retrieve import retriever
 from assay.samples import loads
 from assay.spec import Benchmark
+from assay.template import text_template
 from tasks.columns import Columns
 from tasks.context import Run, open_run
 from tasks.examples import Pool, chooser, pool_of
@@ -33,8 +34,8 @@ def prompt(run: Run, name: str) -> None:
     pool, facts = pool_of(benchmark, run.spec.catalog)
     recipe = benchmark.model_dump(mode="json", include={"prompt", "kind", "choices", "needs"})
     sampling = run.sampling(benchmark)
-    picks = version_of(retriever[fewshot.retriever]) if fewshot else ""
-    step_key = key("prompt", prepared, recipe, sampling.model_dump(mode="json"), run.spec.seed, facts, picks)
+    code = [version_of(one) for one in (Prompter, text_template, *([retriever[fewshot.retriever]] if fewshot else []))]
+    step_key = key("prompt", prepared, recipe, sampling.model_dump(mode="json"), run.spec.seed, facts, code)
     for model in run.models:  # the same questions to each: the first has them made, the others are linked to them
         with run.step("prompt", name, step_key, "asked", model) as record:
             if record.fresh:

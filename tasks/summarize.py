@@ -10,7 +10,7 @@ import orjson
 from assay.metrics import summarize_scores
 from assay.reading import Scoring, scorings
 from assay.spec import Step
-from assay.types import Scores
+from assay.types import Figure, Scores
 from tasks.context import Run, open_run
 from tasks.steps import each, step
 
@@ -48,9 +48,9 @@ def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int
     found = [("micro", "", summary["micro"], summary["n"], summary["n_errors"])]
     if macro:
         found.append(("macro", "", macro, summary["n"], summary["n_errors"]))
-    found += [
-        ("group", grp, figure, sizes[grp], asked.get(grp, 0) - sizes[grp]) for grp, figure in summary["groups"].items()
-    ]
+    found += [("group", grp, figure, sizes[grp], asked[grp] - sizes[grp]) for grp, figure in summary["groups"].items()]
+    if macro:  # a group of which nothing was answered is told too: it is missing from the mean over groups
+        found += [("group", grp, Figure(None), 0, asked[grp]) for grp in sorted(asked.keys() - sizes.keys())]
     return [
         (run.id, model, benchmark.recipe_key, name, benchmark.dimension, one.shown, one.scorer, one.filter, aggregation,
          grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole)

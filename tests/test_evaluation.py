@@ -12,6 +12,8 @@ from conftest import DATA
 from assay.catalog import benchmark_ids, load_benchmark, make_spec
 from flows.running import run_spec
 from storage.ledger import Ledger
+from tasks.columns import Columns
+from tasks.context import Run
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -165,3 +167,29 @@ def test_a_benchmark_that_cannot_go_on_is_named_and_the_others_go_on(
     assert "not today" in capsys.readouterr().err
     [(problem, cause)] = rows(ledger, "SELECT problem, cause FROM problems WHERE run_id = ?", run_id)
     assert problem == "step failed" and "shy" in cause and "broken" in cause
+
+
+@pytest.mark.parametrize("cut", ["samples", "asked", "predictions", "scores"])
+def test_a_step_that_is_cut_off_in_the_middle_is_made_anew_and_nothing_is_there_twice(
+    tmp_path: Path, catalog: Path, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, spec = tmp_path / "l.duckdb", {"models": ["echo:oracle"], "benchmarks": ["sums"]}
+    for module in ("assay.chunks", "tasks.prompt", "tasks.replies", "tasks.score", "tasks.prepare"):
+        monkeypatch.setattr(f"{module}.CHUNK", 6)  # so that there is a middle
+    put, insert = Run.put, Columns.insert
+    done: list[str] = []
+
+    def once(table: str) -> None:
+        done.append(table)
+        if done.count(cut) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "put", lambda self, table, *rest: (once(table), put(self, table, *rest)))
+        patch.setattr(Columns, "insert", lambda self, *rest, **more: (once("asked"), insert(self, *rest, **more)))
+        assert run_spec(make_spec({**spec, "catalog": [str(catalog)]}), ledger) == 130
+    assert rows(ledger, "SELECT state FROM runs") == [("interrupted",)]
+    assert run(ledger, catalog, **spec)[0] == 0
+    assert rows(ledger, "SELECT state, (SELECT min(value) FROM leaderboard) FROM runs") == [("done", 1.0)]
+    for table in ("samples", "asked", "predictions", "scores", "completions", "requests"):
+        assert rows(ledger, f"SELECT count(*) FROM {table}") == [(20,)]
