@@ -1,8 +1,8 @@
 """What there is by name: benchmarks with their variants, models, suites; and the evaluation that names them.
 
 A catalogue folder is a user's own: DIR/benchmarks/*.yaml and DIR/*.yaml are benchmarks, DIR/models.yaml and
-DIR/suites.yaml are rows beside ours. A file with a key `models` is a run's specification, no benchmark. What is there
-twice is an error: a name must mean one thing.
+DIR/suites.yaml are rows beside ours. So is the folder of an installed plug-in that is a package. A file with a key
+`models` is a run's specification, no benchmark. What is there twice is an error: a name must mean one thing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from assay.documents import merge_patch, parse, read_comment, read_map
 from assay.errors import SpecError, unknown
+from assay.registry import folders
 from assay.spec import Benchmark, EvalSpec, ModelSpec, explain
 from assay.types import Sampling
 
@@ -197,7 +198,7 @@ def _variant(path: Path, variant: str, above: tuple[str, ...] = ()) -> dict[str,
 def _files(catalog: Sequence[Path]) -> dict[str, Path]:
     """Benchmark files by name. Raises SpecError where a folder is missing or two files have one name."""
     found = {path.stem: path for path in (OURS / "benchmarks").glob("*.yaml")}
-    for folder in map(Path, catalog):
+    for folder in folders(catalog):
         if not folder.is_dir():
             raise SpecError(f"--catalog {folder}: no such folder")
         beside = (path for path in sorted(folder.glob("*.yaml")) if path.name not in _TABLES)
@@ -212,7 +213,7 @@ def _files(catalog: Sequence[Path]) -> dict[str, Path]:
 def _table(name: str, catalog: Sequence[Path]) -> dict[str, tuple[Path, Any]]:
     """The rows of models.yaml or suites.yaml, ours and each catalogue folder's, with the file of each."""
     rows: dict[str, tuple[Path, Any]] = {}
-    for path in dict.fromkeys((OURS / name, *(Path(folder) / name for folder in catalog))):
+    for path in dict.fromkeys((OURS / name, *(folder / name for folder in folders(catalog)))):
         if not path.exists():
             continue
         for row, value in read_map(path).items():

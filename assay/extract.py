@@ -6,7 +6,6 @@ the reply's text, or its log-probabilities. In a pipeline the next step reads th
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 import sys
@@ -70,20 +69,12 @@ def _run(step: Step, reply: Reply, sample: Sample) -> Extracted:
     function = extractor[name]
     try:
         found = function(reply, sample, **(options or {}))
-    except TypeError as error:
-        _check_options(name, function, options or {}, error)
+    except TypeError:
+        extractor.fitting(name, reply, sample, **(options or {}))  # raises where it was the options that did not fit
         raise
     if isinstance(found, Extracted):
         return found
     return Extracted(found, name) if found is not None else Extracted(None, name, "none")
-
-
-def _check_options(name: str, function: Extractor, options: Mapping[str, Any], error: TypeError) -> None:
-    """Raises SpecError where it was the options that did not fit."""
-    try:
-        inspect.signature(function).bind(None, None, **options)
-    except TypeError as misfit:
-        raise SpecError(f"extractor {name}: {misfit}; it takes {inspect.signature(function)}") from error
 
 
 @extractor

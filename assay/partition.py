@@ -1,8 +1,8 @@
 """Sharing work out: which open request goes into which shard.
 
 A partitioner is a function of columns, `name(columns, **options) -> Shards`: those of the open requests of one model
-over all benchmarks (`assay.workload`). What it gives depends on the rows and not on their order. Shards are named from
-the costliest to the cheapest, which is the order in which workers take them.
+over all benchmarks (`assay.workload`). What it gives depends on the rows and not on their order; of no rows it makes no
+shards. Shards are named from the costliest to the cheapest, which is the order in which workers take them.
 """
 
 from __future__ import annotations

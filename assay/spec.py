@@ -246,6 +246,8 @@ class EvalSpec(Record):
     sampling: dict[str, Any] = {}
     """Overrides of every benchmark's sampling."""
     max_rounds: int = Field(default=8, ge=1)
+    partitioner: Step = "balanced"
+    """How the open requests are divided into shards: a name or `{name: {option: value}}`. It changes no answer."""
     catalog: tuple[Path, ...] = ()
     """Folders with a user's own benchmarks, models and functions."""
 
@@ -258,7 +260,7 @@ class EvalSpec(Record):
     @property
     def hash(self) -> str:
         """The same for the same evaluation."""
-        return key(self.model_dump(mode="json"))
+        return key(self.model_dump(mode="json", exclude={"partitioner"}))
 
 
 def explain(error: ValidationError, what: str) -> SpecError:

@@ -14,6 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+COLUMNS = pa.schema(
+    {
+        "completion_key": pa.string(), "prompted": pa.string(), "kind": pa.string(), "header_key": pa.string(),
+        "header_bytes": pa.int64(), "bytes": pa.int64(), "continuations": pa.int64(), "max_tokens": pa.int64(),
+    }
+)  # fmt: skip
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

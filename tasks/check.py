@@ -61,7 +61,8 @@ def check_recipe(benchmark: Benchmark) -> None:
     """Raise SpecError where a recipe names a function that is not there."""
     readings(benchmark)
     scorings(benchmark)
-    solver[name_of(benchmark.solver)[0]]
+    name, options = name_of(benchmark.solver)
+    solver.fitting(name, None, None, None, **options)
     if benchmark.prompt.fewshot:
         retriever[benchmark.prompt.fewshot.retriever]
 

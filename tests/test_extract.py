@@ -108,7 +108,7 @@ def test_nothing_found_says_why(finish: str, status: str) -> None:
 def test_what_is_not_there_is_told() -> None:
     with pytest.raises(SpecError, match="did you mean first_option"):
         run_chain(["first_opton"], Reply("B"), {})
-    with pytest.raises(SpecError, match=r"first_option: .*'option'; it takes .*options"):
+    with pytest.raises(SpecError, match=r"first_option: .*'option'; its options: .*options"):
         run_chain([{"first_option": {"option": "AB"}}], Reply("B"), {})
     with pytest.raises(SpecError, match="at least one step"):
         run_chain([[]], Reply("B"), {})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import DatasetError
-from assay.registry import version_of
+from assay.registry import folders, version_of
 from assay.spec import Source
 from assay.types import Row
 
@@ -50,7 +50,7 @@ def open_source(sources: Sequence[Source], catalog: Sequence[Path] = ()) -> Open
     reasons = []
     for source in sources:
         try:
-            return _open(source, catalog)
+            return _open(source, folders(catalog))
         except Unavailable as error:
             reasons.append(str(error))
     if not reasons:

@@ -31,12 +31,13 @@ def ls(names: tuple[str, ...], form: str, catalogs: tuple[Path, ...]) -> None:
     names one."""
     from adapters.datasets.fetch import data_folder
     from adapters.datasets.store import data_sets, state_of, state_of_set
+    from assay.registry import folders
     from flows.show import show_rows
 
     licences = _licences(catalogs)
     rows = []
-    for name, pins in data_sets(names, catalogs).items():
-        state = state_of_set([state_of(pin, catalogs) for pin in pins])
+    for name, pins in data_sets(names, folders(catalogs)).items():
+        state = state_of_set([state_of(pin, folders(catalogs)) for pin in pins])
         rows.append((name, len(pins), sum(pin.size for pin in pins), state, licences.get(name, "")))
     show_rows(("data set", "files", "bytes", "state", "licence"), rows, form)
     click.echo(f"data folder: {data_folder()}", err=True)
@@ -52,9 +53,10 @@ def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
 
     from adapters.datasets import store
     from adapters.datasets.fetch import data_folder
+    from assay.registry import folders
 
-    sets = store.data_sets(names, catalogs)
-    wanted = [pin for pins in sets.values() for pin in pins if store.state_of(pin, catalogs) != "present"]
+    sets = store.data_sets(names, folders(catalogs))
+    wanted = [pin for pins in sets.values() for pin in pins if store.state_of(pin, folders(catalogs)) != "present"]
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
     fetched = []
     with Progress(*columns, console=Console(stderr=True), disable=not wanted) as progress:
@@ -78,9 +80,10 @@ def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
 def verify(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
     """Check every file against its SHA-256. Exit 1 where one is missing or another than pinned."""
     from adapters.datasets.store import data_sets, state_of
+    from assay.registry import folders
 
-    sets = data_sets(names, catalogs)
-    states = {pin.path: state_of(pin, catalogs) for pins in sets.values() for pin in pins}
+    sets = data_sets(names, folders(catalogs))
+    states = {pin.path: state_of(pin, folders(catalogs)) for pins in sets.values() for pin in pins}
     wrong = [f"{path}: {state}" for path, state in states.items() if state != "present"]
     click.echo(f"{len(states) - len(wrong)} of {len(states)} files of {len(sets)} data sets are as pinned")
     _told(wrong)
