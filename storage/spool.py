@@ -24,6 +24,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assay.errors import LedgerError
 from assay.types import Completion, Message, Request, Sampling
 from storage.arrow import lists
 
@@ -77,11 +78,17 @@ def write_segment(folder: Path, shard: str, number: int, completions: Sequence[C
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A place to write a file, which appears under its name once all of it is on the disk; on an error nothing does."""
+    """A place to write a file, which appears under its name once all of it is on the disk; on an error nothing does.
+
+    Raises LedgerError where the disk takes no more.
+    """
     part = path.with_name(path.name + ".part")
     try:
         yield part
         publish(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LedgerError(f"the spool {path.parent} cannot be written: {error.strerror or error}") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -53,8 +53,6 @@ def _batches(model: Model, requests: Sequence[Request]) -> Iterable[Sequence[Com
         for batch in model.answer(requests):
             left.difference_update(completion.key for completion in batch)
             yield batch
-    except OSError as error:  # the disk is full or the spool is gone: nothing can be recorded, the run stops
-        raise AssayError(f"{type(error).__name__}: {error}") from error
     except Exception as error:  # noqa: BLE001  an adapter may be a user's: the run goes on and the cause is a row
         cause = f"{type(error).__name__}: {error}"
         yield [Completion(key, error=cause) for key in sorted(left)]

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from assay.errors import AssayError
+from assay.errors import AssayError, LedgerError
 from tasks.context import Run
 
 P = ParamSpec("P")
@@ -48,5 +48,7 @@ def each(run: Run, step: str, benchmarks: Sequence[str], do: Callable[[str], Non
     for name in run.alive(benchmarks, model):
         try:
             do(name)
+        except LedgerError:  # no benchmark's fault: the disk is full or the file is gone, and the run stops
+            raise
         except AssayError as error:
             run.fail(step, name, error, model)
