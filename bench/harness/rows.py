@@ -7,9 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from assay import latex
+
 Row = Mapping[str, Any]
 LETTERS = "ABCDE"
+NEED_PUNKT = frozenset({"length_constraints:number_sentences", "change_case:capital_word_frequency"})
+"""Instructions that the harness checks with nltk's sentence splitter."""
 BEGUN = re.compile(r'[.!?]["\u201d)]* ([a-z][^.!?]*)$')
+
+
+def target(record: Row) -> Any:
+    """The gold answer, of a sample of theirs or of the fields of ours."""
+    return record["target"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,12 @@ class Task:
     metrics: Mapping[str, str] = field(default_factory=dict)
     """Their metric -> ours, where the names differ."""
     writes: bool = False
+    gold_there: Callable[[Row], Any] | None = target
+    """What their sample's gold answer is; None where a task has no other than the text itself."""
+    gold_here: Callable[[Row], Any] = target
+    """What it is by the fields of our sample."""
+    needs_punkt: Callable[[Row], bool] | None = None
+    """Whether the harness cannot score a row without nltk's punkt."""
 
 
 def as_it_is(row: Row) -> Row:
@@ -88,6 +103,15 @@ def truthful(row: Row) -> Row:
     return {"question": row["question"], **targets}
 
 
+def right_ones(sample: Row) -> list[int]:
+    """TruthfulQA's second form: the indexes of all that is true."""
+    return [index for index, label in enumerate(sample["doc"]["mc2_targets"]["labels"]) if label]
+
+
+def wants_sentences(row: Row) -> bool:
+    return not NEED_PUNKT.isdisjoint(row["instruction_id_list"])
+
+
 def only(*names: str) -> Callable[[Row], Row]:
     return lambda row: {name: row[name] for name in names}
 
@@ -96,16 +120,45 @@ TASKS: dict[str, Task] = {
     "arc_easy": Task("arc_easy@lm_eval", "arc/arc_easy.yaml", "test", lettered),
     "arc_challenge": Task("arc_challenge@lm_eval", "arc/arc_challenge.yaml", "test", lettered),
     "piqa": Task("piqa@lm_eval", "piqa/piqa.yaml", "validation", piqa),
-    "winogrande": Task("winogrande@lm_eval", "winogrande/default.yaml", "validation", winogrande),
+    "winogrande": Task(
+        "winogrande@lm_eval",
+        "winogrande/default.yaml",
+        "validation",
+        winogrande,
+        gold_there=lambda sample: int(sample["doc"]["answer"]) - 1,
+    ),
     "boolq": Task("boolq@lm_eval", "super_glue/boolq/default.yaml", "validation", boolq),
-    "commonsense_qa": Task("commonsenseqa@lm_eval", "commonsense_qa/default.yaml", "validation", commonsense),
+    "commonsense_qa": Task(
+        "commonsenseqa@lm_eval",
+        "commonsense_qa/default.yaml",
+        "validation",
+        commonsense,
+        gold_there=lambda sample: LETTERS.index(sample["target"]),
+    ),
     "hellaswag": Task("hellaswag@lm_eval_like", "hellaswag/hellaswag.yaml", "validation", hellaswag),
     "truthfulqa_mc1": Task("truthfulqa@mc1", "truthfulqa/truthfulqa_mc1.yaml", "validation", truthful),
     "truthfulqa_mc2": Task(
-        "truthfulqa@mc2", "truthfulqa/truthfulqa_mc2.yaml", "validation", truthful, metrics={"acc": "mc2"}
+        "truthfulqa@mc2",
+        "truthfulqa/truthfulqa_mc2.yaml",
+        "validation",
+        truthful,
+        metrics={"acc": "mc2"},
+        gold_there=right_ones,
     ),
-    "lambada_openai": Task("lambada@lm_eval", "lambada/lambada_openai.yaml", "test", only("text")),
-    "wikitext": Task("wikitext2@lm_eval", "wikitext/wikitext.yaml", "test", lambda row: {"page": row["text"]}),
+    "lambada_openai": Task(
+        "lambada@lm_eval",
+        "lambada/lambada_openai.yaml",
+        "test",
+        only("text"),
+        gold_there=lambda sample: sample["target"].strip(),
+    ),
+    "wikitext": Task(
+        "wikitext2@lm_eval",
+        "wikitext/wikitext.yaml",
+        "test",
+        lambda row: {"page": row["text"]},
+        gold_there=None,
+    ),
     "mmlu": Task("mmlu@lm_eval", "mmlu/default/mmlu_*.yaml", "test", mmlu, "subject", 5, "dev"),
     "cmmlu": Task(
         "cmmlu@lm_eval", "cmmlu/cmmlu_*.yaml", "test", only("Question", *"ABCD", "Answer"), "subject", 5, "dev"
@@ -113,7 +166,16 @@ TASKS: dict[str, Task] = {
     "ceval-valid": Task(
         "ceval@lm_eval", "ceval/ceval-valid_*.yaml", "val", only("question", *"ABCD", "answer"), "subject"
     ),
-    "gsm8k": Task("gsm8k@lm_eval", "gsm8k/gsm8k.yaml", "test", as_it_is, shots=5, pool="train", writes=True),
+    "gsm8k": Task(
+        "gsm8k@lm_eval",
+        "gsm8k/gsm8k.yaml",
+        "test",
+        as_it_is,
+        shots=5,
+        pool="train",
+        writes=True,
+        gold_here=lambda fields: fields["worked"],
+    ),
     "minerva_math500": Task(
         "math500@lm_eval",
         "minerva_math/minerva_math500.yaml",
@@ -121,9 +183,18 @@ TASKS: dict[str, Task] = {
         only("problem", "solution"),
         shots=4,
         writes=True,
+        gold_here=lambda fields: latex.minerva(fields["target"]),
     ),
     "bbh_cot_fewshot": Task(
         "bbh@lm_eval", "bbh/cot_fewshot/*.yaml", "test", only("input", "target"), "task", 3, writes=True
     ),
-    "ifeval": Task("ifeval@lm_eval", "ifeval/ifeval.yaml", "train", as_it_is, writes=True),
+    "ifeval": Task(
+        "ifeval@lm_eval",
+        "ifeval/ifeval.yaml",
+        "train",
+        as_it_is,
+        writes=True,
+        gold_there=None,
+        needs_punkt=wants_sentences,
+    ),
 }

@@ -1,0 +1,86 @@
+"""Our side: a run of assay, and what its ledger holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from assay.chat import render
+from assay.messages import join_messages
+
+from .asked import Asked, Figure, Score, Side
+from .rows import Task
+from .theirs import execute
+
+ASKED = """
+    SELECT s.sample_key, coalesce(s.grp, ''), s.fields, r.kind, h.messages, r.messages, r.continuations, c.sums, c.text
+    FROM run_requests q
+    JOIN steps p ON p.run_id = q.run_id AND p.benchmark = q.benchmark AND p.step = 'prepare'
+    JOIN samples s ON s.prepared = p.step_key AND s.sample_key = q.sample_key
+    JOIN requests r USING (request_key)
+    LEFT JOIN headers h USING (header_key)
+    LEFT JOIN completions c USING (completion_key)
+    WHERE q.run_id = ? AND q.benchmark = ?
+    ORDER BY q.ordinal, q.choice
+"""
+SCORES = """
+    SELECT s.sample_key, m.metric, s.value, s.weight
+    FROM steps p
+    JOIN scores s ON s.scored = p.step_key
+    JOIN (SELECT DISTINCT run_id, benchmark, metric, scorer, filter FROM metrics) m
+      ON m.run_id = p.run_id AND m.benchmark = p.benchmark AND m.scorer = s.scorer AND m.filter = s.filter
+    WHERE p.step = 'score' AND p.run_id = ? AND p.benchmark = ?
+"""
+FIGURES = """
+    SELECT coalesce(grp, ''), metric, value, stderr FROM metrics
+    WHERE run_id = ? AND benchmark = ? AND aggregation = ?
+"""
+
+
+def run_ours(benchmarks: Sequence[str], model: str, limit: int, max_tokens: int, folder: Path) -> str:
+    """Run assay; the run's id."""
+    command = [Path(sys.executable).parent / "assay", "run", "-m", f"hf:{model}", "--limit", limit, "--json",
+               "--ledger", folder / "ledger.duckdb", "--set", f"sampling.max_tokens={max_tokens}",
+               "--set", "model.dtype=float32", "--set", "model.device=cpu"]  # fmt: skip
+    for benchmark in benchmarks:
+        command += ["-b", benchmark]
+    return str(json.loads(execute(command, folder / "assay.log", {}).splitlines()[-1])["run"])
+
+
+def our_side(task: Task, folder: Path, run: str) -> Side:
+    """What the ledger holds of one task."""
+    which = [run, task.benchmark]
+    with duckdb.connect(str(folder / "ledger.duckdb"), read_only=True) as con:
+        samples = our_samples(task, con, which)
+        figures: dict[tuple[str, str], Figure] = {
+            (group, metric): (value, error)
+            for group, metric, value, error in con.execute(
+                FIGURES, [*which, "group" if task.group else "micro"]
+            ).fetchall()
+        }
+    return Side(samples, figures)
+
+
+def our_samples(task: Task, con: duckdb.DuckDBPyConnection, which: list[str]) -> dict[str, list[Asked]]:
+    """Our samples by group, in order; a sample's choices may be requests of their own."""
+    scores: dict[str, dict[str, Score]] = defaultdict(dict)
+    for key, metric, value, weight in con.execute(SCORES, which).fetchall():
+        scores[key][metric] = (value, weight)
+    found: dict[str, Asked] = {}
+    groups: dict[str, list[Asked]] = defaultdict(list)
+    rows = con.execute(ASKED, which).fetchall()
+    for key, group, fields, kind, header, messages, continuations, sums, text in rows:
+        if key not in found:
+            gold = None if task.gold_there is None else str(task.gold_here(json.loads(fields)))
+            written = text if kind == "generate" else None
+            found[key] = Asked([], [], written, gold, kind == "rolling", scores[key])
+            groups[group].append(found[key])
+        context = render(join_messages(header, messages), None, "gen")
+        found[key].prompts.extend((context, continuation) for continuation in continuations or [""])
+        found[key].sums.extend(sums or [])
+    return groups
