@@ -1,4 +1,4 @@
-"""A disk that fills up in the middle of a run: what was recorded stays, the cause is said, and the run can be resumed."""
+"""A disk that fills up in the middle of a run: what was recorded stays, the cause is said, the run can be resumed."""
 
 from __future__ import annotations
 

@@ -80,6 +80,7 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options) -> 
     """The network on its device, ready to answer. Raises ModelError where a library is missing or it does not load."""
     torch = library("torch", "hf")
     transformers = library("transformers", "hf")
+    transformers.utils.logging.disable_progress_bar()  # the run shows its own
     device = device_of(torch, options)
     settings: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": options.trust_remote_code}
     if options.attention is not None:
