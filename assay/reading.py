@@ -18,6 +18,8 @@ class Reading(NamedTuple):
 
     filter: str
     chain: tuple[Any, ...]
+    functions: list[str]
+    """The names of its extractors."""
     identity: list[Any]
     """What changes what is read: the steps and the versions of their functions."""
 
@@ -45,17 +47,22 @@ def name_of(step: Step) -> tuple[str, dict[str, Any]]:
 
 
 def readings(benchmark: Benchmark) -> list[Reading]:
-    """The filters that a benchmark's scorers read: what one says itself, else the benchmark's own. Raises SpecError."""
+    """The filters that a benchmark's scorers read: what one says itself, else the benchmark's own.
+
+    Raises SpecError for an extractor or an option of one that is not there.
+    """
     chains: dict[str, tuple[Any, ...]] = {}
     for step in benchmark.score:
         if reads := _reads(step):
             chains.setdefault(reads, (reads,))
         else:
             chains |= benchmark.extract or {"": ("stripped",)}
-    return [
-        Reading(name, chain, [chain, [version_of(extractor[f]) for f in _functions(chain)]])
-        for name, chain in chains.items()
-    ]
+    found = []
+    for name, chain in chains.items():
+        steps = _steps(chain)
+        versions = [version_of(extractor.fitting(called, None, None, **options)) for called, options in steps]
+        found.append(Reading(name, chain, [called for called, _ in steps], [chain, versions]))
+    return found
 
 
 def _reads(step: Step) -> str | None:
@@ -63,25 +70,29 @@ def _reads(step: Step) -> str | None:
     return reads
 
 
-def _functions(chain: Any) -> list[str]:
+def _steps(chain: Any) -> list[tuple[str, dict[str, Any]]]:
     if isinstance(chain, list | tuple):
-        return [name for step in chain for name in _functions(step)]
-    return [name_of(chain)[0]]
+        return [one for step in chain for one in _steps(step)]
+    return [name_of(chain)]
 
 
 def scorings(benchmark: Benchmark) -> list[Scoring]:
-    """The figures of a benchmark, in its order. Raises SpecError for a scorer or metric that is not there."""
+    """The figures of a benchmark, in its order.
+
+    Raises SpecError for a scorer or metric that is not there, or an option that it does not know.
+    """
     found = []
     for step in benchmark.score:
         name, options = name_of(step)
         reads, shown = _reads(step), options.pop("as", None)
         metrics = [options.pop("metric")] if "metric" in options else list(benchmark.metrics)
+        function = scorer.fitting(name, None, None, **options)
         identity = f"{name} {canonical(options).decode()}" if options else name
         for filter_ in [reads] if reads else list(benchmark.extract) or [""]:
             for one in metrics:
                 called, arguments = name_of(one)
-                metric[called]  # an unknown metric is told before anything is asked
+                metric.fitting(called, None, **arguments)
                 title = shown or (name if called == "mean" else called)
                 suffix = f",{filter_}" if filter_ and not reads else ""
-                found.append(Scoring(title + suffix, filter_, identity, scorer[name], options, called, arguments))
+                found.append(Scoring(title + suffix, filter_, identity, function, options, called, arguments))
     return found

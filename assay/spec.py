@@ -148,7 +148,7 @@ class Benchmark(Record):
     paper: str = ""
     about: str = ""
     """A sentence on what it measures: the comment at the top of the file."""
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] = Field(min_length=1)
     sample: dict[str, Any]
     """Field -> a column's name, a template, or a list or map of these. `target` is the answer, or the right choice's
     index (or text, or a list of indexes)."""
@@ -168,7 +168,7 @@ class Benchmark(Record):
     extract: dict[str, tuple[Step | tuple[Step, ...], ...]] = {}
     """Filter -> alternatives, the first that finds an answer counts; an inner list is a pipeline. A plain list is the
     filter ''."""
-    score: tuple[Step, ...]
+    score: tuple[Step, ...] = Field(min_length=1)
     metrics: tuple[Step, ...] = ("mean",)
     aggregate: Literal["micro", "macro"] = "micro"
     """What the headline figure is where there are groups: the mean over samples or over groups."""

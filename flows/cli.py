@@ -55,9 +55,11 @@ def assay() -> None:
 def main() -> None:
     """Run a command; what a person did wrong is told in one message, without a traceback."""
     try:
-        sys.exit(assay(standalone_mode=False))  # a command's exit code is what comes back
+        sys.exit(assay(prog_name="assay", standalone_mode=False))  # a command's exit code is what comes back
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        more = f" (see {context.command_path} --help)" if context else ""
+        click.echo(f"assay: {error.format_message()}{more}", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from assay.errors import AssayError, SpecError
 from assay.spec import EvalSpec
-from flows.server import Embedded, drain, serving
+from flows.server import Embedded, drain, reachable, serving
 from flows.table import figures, print_whole, queries_to_try, score_table, troubles
 from storage.ledger import Ledger
 from storage.steps import bury
@@ -26,8 +26,10 @@ def run_spec(spec: EvalSpec, ledger: Path, refresh: bool = False, as_json: bool 
     with serving() as server:  # it starts while the spec is checked
         from tasks.check import check
 
-        check(spec)
         book = Ledger(ledger)
+        book.check()
+        check(spec)
+        reachable()
         run_id = None if refresh else _unfinished(book, spec)
         if run_id:
             console.print(f"resuming the unfinished run {run_id} of the same spec")
@@ -55,6 +57,7 @@ def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
 
         _nobody_at(book, rows[0][0])
         check(EvalSpec.model_validate_json(rows[0][2]))
+        reachable()
         return _run(book, rows[0][0], server, as_json)
 
 
@@ -93,7 +96,7 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
         console.print(f"stopped: {error}\nwhat was answered is kept. To complete it: {again}", soft_wrap=True)
         return 1
     rows = figures(book, run_id)
-    if not as_json:
+    if rows and not as_json:
         print_whole(score_table(rows))
     for line in troubles(book, run_id):
         console.print(line, style="yellow")

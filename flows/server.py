@@ -46,8 +46,6 @@ SETTINGS = {
 }
 EMBEDDED = {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 STARTUP_SECONDS = 90.0
-_started: list[subprocess.Popen[bytes]] = []
-"""Servers that this process started: others may use them when it is gone, so nobody waits for their end."""
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -73,6 +71,11 @@ def profile_url() -> str | None:
     active = os.environ.get("PREFECT_PROFILE", profiles.get("active"))
     url: str | None = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
     return url
+
+
+def given_url() -> str | None:
+    """The API URL of the user's own server: PREFECT_API_URL, else the active profile's; None for an embedded one."""
+    return os.environ.get("PREFECT_API_URL") or profile_url()
 
 
 class Embedded:
@@ -104,7 +107,7 @@ class Embedded:
                 start_new_session=True,  # Ctrl-C in the terminal is for the run, which tells the server when it is done
                 env=os.environ | EMBEDDED,
             )
-        _started.append(process)
+        process.returncode = 0  # others may use it when this process is gone: nobody waits for its end
         known = {"pid": process.pid, "born": psutil.Process(process.pid).create_time(), "port": port}
         (self.folder / "server.json").write_text(json.dumps(known))
         return known
@@ -131,7 +134,7 @@ class Embedded:
 def serving() -> Iterator[Embedded | None]:
     """An embedded server for the time of a run, being started; None where PREFECT_API_URL names a server."""
     apply_settings()
-    if os.environ.get("PREFECT_API_URL") or profile_url():
+    if given_url():
         yield None
         return
     embedded = Embedded()
@@ -140,6 +143,21 @@ def serving() -> Iterator[Embedded | None]:
         yield embedded
     finally:
         embedded.stop()
+
+
+def reachable() -> None:
+    """Raise AssayError where the server that PREFECT_API_URL or the profile names does not answer."""
+    url = given_url()
+    if url is None:
+        return
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=10):
+            return
+    except urllib.error.HTTPError:
+        return  # something is there; whether it lets us in, Prefect finds out with its own key
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise AssayError(f"no Prefect server answers at {url} (PREFECT_API_URL): {reason}") from error
 
 
 def drain(url: str, flow_run_id: str, expected: int, seconds: float = 30) -> bool:

@@ -12,6 +12,7 @@ next one opens the file (DuckDB's write-ahead log); what it had not is not.
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,13 @@ from assay.errors import LedgerError
 from storage.lock import PATIENCE, Lock, say
 from storage.migrations import migrate, steps, version
 
-_BROKEN = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.SerializationException)
+_BROKEN = (
+    duckdb.IOException,
+    duckdb.FatalException,
+    duckdb.OutOfMemoryException,
+    duckdb.SerializationException,
+    duckdb.TransactionException,  # a commit that the disk has no room for
+)
 """What DuckDB raises where the disk, the file or the memory is at fault and not the query."""
 
 IDLE = 1.0
@@ -60,6 +67,17 @@ class Ledger:
         """A connection that can only read. Raises LedgerError as `write` does, and where there is no ledger."""
         with self._door.entered(writing=False) as con:
             yield con
+
+    def check(self) -> None:
+        """Raise LedgerError where it cannot be opened, or cannot be made where there is none. Leaves nothing behind."""
+        if _is_there(self.path):
+            with self.read():
+                return
+        try:
+            with tempfile.TemporaryFile(dir=self._door.path.parent):
+                return
+        except OSError as error:
+            raise LedgerError(f"the ledger {self.path} cannot be written: {error.strerror}") from error
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Do something once the transaction that is open is committed; never, if it is not."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydantic import ValidationError
 
-from assay.errors import ModelError, SpecError, unknown
+from assay.errors import AssayError, ModelError, SpecError, unknown
+from assay.extract import run_chain
 from assay.prompt import Prompter, gold_index
 from assay.reading import name_of, readings, scorings
 from assay.retrieve import retriever
 from assay.solve import solver
 from assay.spec import Benchmark, EvalSpec, explain
-from assay.types import Sampling
+from assay.types import Reply, Sampling
 from assay.workload import COLUMNS
 from tasks.context import Subject, resolve
 from tasks.plan import divide
 from tasks.preview import preview
+
+CHOICES = ("loglikelihood", "choice")
+"""The kinds whose replies have log-probabilities of choices."""
 
 
 def check(spec: EvalSpec) -> None:
@@ -29,8 +36,9 @@ def check(spec: EvalSpec) -> None:
         for subject in subjects.values():
             check_model(benchmark, subject)
     for benchmark in benchmarks.values():
-        check_recipe(benchmark)
-        check_data(spec, benchmark)
+        with _named(benchmark):
+            check_recipe(benchmark)
+            check_data(spec, benchmark)
 
 
 def check_sampling(spec: EvalSpec, benchmark: Benchmark) -> Sampling:
@@ -58,8 +66,10 @@ def check_model(benchmark: Benchmark, subject: Subject) -> None:
 
 
 def check_recipe(benchmark: Benchmark) -> None:
-    """Raise SpecError where a recipe names a function that is not there."""
-    readings(benchmark)
+    """Raise SpecError where a recipe names a function or an option that is not there, or one for another kind."""
+    for reading in readings(benchmark):
+        if {"choice_sums", "prompt_means"} & set(reading.functions) and benchmark.kind not in CHOICES:
+            raise SpecError(f"{reading.filter} wants kind {' or '.join(CHOICES)}, and this asks for {benchmark.kind}")
     scorings(benchmark)
     name, options = name_of(benchmark.solver)
     solver.fitting(name, None, None, None, **options)
@@ -68,7 +78,21 @@ def check_recipe(benchmark: Benchmark) -> None:
 
 
 def check_data(spec: EvalSpec, benchmark: Benchmark) -> None:
-    """Raise DatasetError where the rows are not there, SpecError where a template does not fit the first of them."""
+    """Raise DatasetError where the rows are not there, SpecError where a template does not fit the first of them, or an
+    extractor not even an empty answer."""
     first = next(preview(benchmark, spec.catalog, seed=spec.seed))
-    if benchmark.kind in ("loglikelihood", "choice") and first.sample.get("target") is not None:
+    for reading in readings(benchmark):
+        run_chain(reading.chain, Reply(), first.sample)
+    if benchmark.kind in CHOICES and first.sample.get("target") is not None:
         gold_index(first.sample, [text for _, text in Prompter(benchmark).choices(first.sample)])
+
+
+@contextmanager
+def _named(benchmark: Benchmark) -> Iterator[None]:
+    """An error that does not say which benchmark it is about is told with its name."""
+    try:
+        yield
+    except AssayError as error:
+        if benchmark.name in str(error):
+            raise
+        raise type(error)(f"{benchmark.id}: {error}") from error

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+from flows.cli import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,3 +49,66 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield server.url
         finally:
             server.stop()
+
+
+SUMS: dict[str, Any] = {
+    "dimension": "reasoning",
+    "sources": [{"files": {"path": "sums.jsonl"}}],
+    "sample": {"input": "question", "target": "answer"},
+    "prompt": {"template": "{{ input }} = "},
+    "extract": ["last_number"],
+    "score": ["number_match"],
+}
+ROWS = "".join(json.dumps({"question": f"{i} + 1", "answer": str(i + 1)}) + "\n" for i in range(3))
+
+Told = Callable[..., str]
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A catalogue folder with a benchmark of three sums."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "sums.yaml").write_text(yaml.safe_dump(SUMS))
+    (folder / "sums.jsonl").write_text(ROWS)
+    return folder
+
+
+@pytest.fixture
+def told(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Told:
+    """A command that has to fail: its one message. Run in an empty folder; the server it names does not exist."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("ASSAY_LEDGER", raising=False)
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["assay", *arguments])
+        before = tree(tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert ended.value.code == 2, out + err
+        assert out == "" and "Traceback" not in err
+        assert tree(tmp_path) == before
+        assert err.startswith("assay: ") and ("\n" not in err[:-1] or "LINE 1: " in err), err  # DuckDB shows the place
+        return err.removeprefix("assay: ").rstrip("\n")
+
+    return call
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+def evaluate(own: Path, *more: str, model: str = "echo:oracle", benchmark: str = "sums") -> list[str]:
+    return ["run", "-m", model, "-b", benchmark, "--catalog", str(own), *more]

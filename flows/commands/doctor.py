@@ -103,17 +103,15 @@ def _ledger(ledger: Path) -> Iterator[Finding]:
 
 
 def _server() -> Iterator[Finding]:
-    from urllib.error import URLError
-    from urllib.request import urlopen
+    from assay.errors import AssayError
+    from flows.server import given_url, reachable
 
-    from flows.server import profile_url
-
-    url = os.environ.get("PREFECT_API_URL") or profile_url()
+    url = given_url()
     if url is None:
         yield "ok", "Prefect", "embedded: each run starts a server of its own (set PREFECT_API_URL to use another)"
         return
     try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=5):
-            yield "ok", "Prefect", f"server at {url}"
-    except (URLError, OSError) as error:
-        yield "wrong", "Prefect", f"no server answers at {url}: {error}"
+        reachable()
+        yield "ok", "Prefect", f"server at {url}"
+    except AssayError as error:
+        yield "wrong", "Prefect", str(error)

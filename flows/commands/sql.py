@@ -20,7 +20,7 @@ def command(query: str | None, form: str, ledger: Path) -> None:
     """
     import duckdb
 
-    from assay.errors import SpecError
+    from assay.errors import SpecError, unknown
     from flows.show import show_rows
     from storage.ledger import Ledger
     from storage.queries import named_queries
@@ -36,8 +36,9 @@ def command(query: str | None, form: str, ledger: Path) -> None:
             names = [column[0] for column in found.description or []]
             rows = found.fetchall()
         except duckdb.Error as error:
-            more = "" if " " in query else f"\nquestions by name: {', '.join(named)}"
-            raise SpecError(f"the ledger does not understand this: {error}{more}") from error
+            if " " not in query:
+                raise SpecError(unknown("question by the name of", query, named)) from error
+            raise SpecError(f"the ledger does not understand this: {error}") from error
     show_rows(names, rows, form)
 
 
