@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.hf.folder import (
     SMALL,
@@ -32,7 +32,10 @@ from adapters.hf.options import Options, options_of
 from assay.errors import ModelError
 from assay.keys import digest, key
 from assay.spec import ModelSpec
-from assay.types import Completion, Model, ModelInfo, Request
+from assay.types import Completion, Kind, Message, Model, ModelInfo, Request
+
+if TYPE_CHECKING:
+    from adapters.hf.texts import Texts
 
 SCORING = frozenset({"loglikelihood", "rolling", "choice"})
 KINDS = SCORING | {"generate"}
@@ -74,10 +77,9 @@ def describe(spec: ModelSpec) -> ModelInfo:
 
 def load(spec: ModelSpec) -> Model:
     """The model, on its device. Raises ModelError where it cannot be loaded."""
-    from adapters.hf.engine import Paths, load_engine, load_tokenizer, stop_tokens
+    from adapters.hf.engine import Paths, load_engine, stop_tokens
     from adapters.hf.generation import Generation
     from adapters.hf.likelihood import Likelihood
-    from adapters.hf.texts import Texts
 
     options = options_of(spec)
     folder, commit = locate(spec.path, options.revision, (*SMALL, *WEIGHTS))
@@ -85,12 +87,29 @@ def load(spec: ModelSpec) -> Model:
     stored = None if commit else tensors_of(weights_of(folder)).dtype  # as describe, which sees no weights of the hub
     place = _tokenizer_folder(folder, options)
     peft = Path(options.peft).expanduser() if options.peft else None
-    tokenizer = load_tokenizer(place, options)
-    texts = Texts(tokenizer, spec.meta_template, _is_chat(spec, options, place), options.add_bos)
+    texts = _texts(spec, options, place)
     dtype, length = _dtype(options, config, stored), _max_length(options, config, place)
     engine = load_engine(Paths(folder, peft), dtype, length, options)
-    stops = stop_tokens(config, read_json(folder / "generation_config.json"), tokenizer)
+    stops = stop_tokens(config, read_json(folder / "generation_config.json"), texts.tokenizer)
     return HF(Likelihood(engine, texts), Generation(engine, texts, stops))
+
+
+def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
+    """The text that the model gets for messages, before it is cut to its length; only the tokenizer is loaded.
+
+    Raises SpecError and ModelError as `load` does, ModelError for a dialogue that the chat template refuses.
+    """
+    options = options_of(spec)
+    folder = locate(spec.path, options.revision, SMALL).path
+    return _texts(spec, options, _tokenizer_folder(folder, options)).prompt(Request("", kind, messages)).text
+
+
+def _texts(spec: ModelSpec, options: Options, place: Path) -> Texts:
+    from adapters.hf.engine import load_tokenizer
+    from adapters.hf.texts import Texts
+
+    tokenizer = load_tokenizer(place, options)
+    return Texts(tokenizer, spec.meta_template, _is_chat(spec, options, place), options.add_bos)
 
 
 class HF:
