@@ -12,6 +12,7 @@ from rich.table import Table
 
 from storage.ledger import Ledger
 
+FAILED = ("step failed", "request failed")
 SHOWN = 10
 """Causes that are named; the rest are counted."""
 
@@ -80,7 +81,8 @@ def troubles(book: Ledger, run_id: str) -> list[str]:
             " ORDER BY problem NOT IN ('step failed', 'request failed'), count(*) DESC, 1, 2, 3", [run_id]
         ).fetchall()  # fmt: skip
     lines = [
-        f"{problem}{f' x {count}' if count > 1 else ''}: {benchmark}{f' ({model})' if model else ''}: {cause}"
+        f"{problem}{f' x {count}' if count > 1 else ''}: {benchmark}{f' ({model})' if model else ''}:"
+        f" {'for example ' if count > 1 and problem not in FAILED else ''}{cause}"
         for problem, model, benchmark, count, cause in rows
     ]
     rest = len(lines) - SHOWN
