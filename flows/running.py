@@ -99,7 +99,7 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
     if rows and not as_json:
         print_whole(score_table(rows))
     for line in troubles(book, run_id):
-        console.print(line, style="yellow")
+        console.print(line, style="yellow", soft_wrap=True, markup=False)
     if as_json:
         print(orjson.dumps({"run": run_id, "ledger": str(book.path), "scores": rows}).decode())
     else:
