@@ -17,7 +17,7 @@ from assay.spec import Benchmark, EvalSpec, explain
 from assay.types import Reply, Sampling
 from assay.workload import COLUMNS
 from tasks.context import Subject, resolve
-from tasks.plan import divide
+from tasks.divide import divide
 from tasks.preview import preview
 
 CHOICES = ("loglikelihood", "choice")

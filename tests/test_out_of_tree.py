@@ -162,7 +162,7 @@ def test_a_partitioner_that_does_not_do_is_told(bare: Path, step: Any, message: 
 
     from assay.registry import load_catalog
     from assay.workload import COLUMNS
-    from tasks.plan import divide
+    from tasks.divide import divide
 
     (bare / "loses.py").write_text(LOSES)
     load_catalog(bare)
