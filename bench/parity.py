@@ -17,11 +17,12 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.compare import Report, compare
-from harness.ours import our_side, run_ours
+from harness.ours import our_side, run_ours, without
 from harness.rows import TASKS
 from harness.theirs import run_theirs, their_side, write_task
 
@@ -60,21 +61,21 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
     if not tasks:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    written = {task: write_task(task, args.lm_eval, folder, limit, args.max_tokens) for task in tasks}
+    written = {task: write_task(task, args.lm_eval, folder, args.max_tokens) for task in tasks}
     names = [name for task in tasks for name in written[task].names.values()]
+    benchmarks = {task: without(TASKS[task], written[task].left_out, folder) for task in tasks}
     results = run_theirs(names, args.lm_eval, args.model, limit, folder)
-    ours = run_ours([TASKS[task].benchmark for task in tasks], args.model, limit, args.max_tokens, folder)
+    run_id = run_ours(list(benchmarks.values()), args.model, limit, args.max_tokens, folder)
     reports = []
     for name in tasks:
-        task, (overrides, kept) = TASKS[name], written[name]
-        report = Report(name, task.benchmark)
-        report.notes.append(f"limit {limit}{' a subject' if task.group else ''}")
+        task = TASKS[name]
+        report = Report(name, task.benchmark, notes=[f"limit {limit}{' a subject' if task.group else ''}"])
         if task.writes:
             report.notes.append(f"texts of at most {args.max_tokens} tokens on both sides")
-        if kept is not None:
-            left = len(our := our_side(task, folder, ours).samples.get("", [])) - len(kept)
-            report.notes.append(f"not compared: {left} of {len(our)} rows, all figures (the harness has no punkt)")
-        compare(report, their_side(task, overrides, results), our_side(task, folder, ours), kept)
+        for why, count in Counter(written[name].left_out.values()).items():
+            report.notes.append(f"not compared: {count} rows that {why}")
+        theirs = their_side(task, written[name].names, results)
+        compare(report, theirs, our_side(task, benchmarks[name], folder, run_id))
         reports.append(report)
     return reports
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -53,21 +52,19 @@ class Report:
         return {"same": self.same, **asdict(self)}
 
 
-def compare(report: Report, theirs: Side, ours: Side, kept: Sequence[int] | None) -> None:
-    """Hold a task's samples and figures against each other; `kept` are the positions of the rows that they had."""
+def compare(report: Report, theirs: Side, ours: Side) -> None:
+    """Hold a task's samples and figures against each other."""
     tied: set[tuple[str, str]] = set()
     for subject, there in theirs.samples.items():
-        own = ours.samples.get(subject, [])
-        here = own if kept is None else [own[at] for at in kept if at < len(own)]
+        here = ours.samples.get(subject, [])
         report.samples += len(there)
         if len(there) != len(here):
             report.other("samples", [subject, len(there)], [subject, len(here)], abs(len(there) - len(here)))
         for a, b in zip(there, here, strict=False):
             hold(report, a, b, subject, tied)
-    if kept is None:
-        for key, figure in theirs.figures.items():
-            if key not in tied:
-                hold_figure(report, key, figure, ours.figures.get(key, (None, None)))
+    for key, figure in theirs.figures.items():
+        if key not in tied:
+            hold_figure(report, key, figure, ours.figures.get(key, (None, None)))
 
 
 def hold(report: Report, there: Asked, here: Asked, subject: str, tied: set[tuple[str, str]]) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+import assay
 from assay.chat import render
 from assay.messages import join_messages
 
-from .asked import Asked, Figure, Score, Side
+from .asked import Asked, Score, Side
 from .rows import Task
 from .theirs import execute
 
+CATALOG = "catalog"
 ASKED = """
     SELECT s.sample_key, coalesce(s.grp, ''), s.fields, r.kind, h.messages, r.messages, r.continuations, c.sums, c.text
     FROM run_requests q
@@ -42,28 +45,38 @@ FIGURES = """
 """
 
 
+def without(task: Task, keys: Collection[Any], folder: Path) -> str:
+    """The benchmark's id; where some rows are left out, that of a copy which leaves them out."""
+    if not keys:
+        return task.benchmark
+    name, _, variant = task.benchmark.partition("@")
+    recipe = (Path(assay.__file__).parent / "benchmarks" / f"{name}.yaml").read_text()
+    catalog = folder / CATALOG
+    catalog.mkdir(exist_ok=True)
+    (catalog / f"some_{name}.yaml").write_text(f'{recipe}\nwhere: "{{{{ {task.key} not in {sorted(keys)} }}}}"\n')
+    return f"some_{name}@{variant}"
+
+
 def run_ours(benchmarks: Sequence[str], model: str, limit: int, max_tokens: int, folder: Path) -> str:
     """Run assay; the run's id."""
     command = [Path(sys.executable).parent / "assay", "run", "-m", f"hf:{model}", "--limit", limit, "--json",
                "--ledger", folder / "ledger.duckdb", "--set", f"sampling.max_tokens={max_tokens}",
                "--set", "model.dtype=float32", "--set", "model.device=cpu"]  # fmt: skip
+    if (folder / CATALOG).exists():
+        command += ["--catalog", folder / CATALOG]
     for benchmark in benchmarks:
         command += ["-b", benchmark]
     return str(json.loads(execute(command, folder / "assay.log", {}).splitlines()[-1])["run"])
 
 
-def our_side(task: Task, folder: Path, run: str) -> Side:
+def our_side(task: Task, benchmark: str, folder: Path, run: str) -> Side:
     """What the ledger holds of one task."""
-    which = [run, task.benchmark]
+    which = [run, benchmark]
+    aggregation = "group" if task.group else "micro"
     with duckdb.connect(str(folder / "ledger.duckdb"), read_only=True) as con:
         samples = our_samples(task, con, which)
-        figures: dict[tuple[str, str], Figure] = {
-            (group, metric): (value, error)
-            for group, metric, value, error in con.execute(
-                FIGURES, [*which, "group" if task.group else "micro"]
-            ).fetchall()
-        }
-    return Side(samples, figures)
+        rows = con.execute(FIGURES, [*which, aggregation]).fetchall()
+    return Side(samples, {(group, metric): (value, error) for group, metric, value, error in rows})
 
 
 def our_samples(task: Task, con: duckdb.DuckDBPyConnection, which: list[str]) -> dict[str, list[Asked]]:

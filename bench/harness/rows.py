@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase
 from typing import Any
 
 from assay import latex
@@ -42,8 +43,10 @@ class Task:
     """What their sample's gold answer is; None where a task has no other than the text itself."""
     gold_here: Callable[[Row], Any] = target
     """What it is by the fields of our sample."""
-    needs_punkt: Callable[[Row], bool] | None = None
-    """Whether the harness cannot score a row without nltk's punkt."""
+    unfit: Callable[[Row, bool], str | None] | None = None
+    """Why the harness cannot judge a row, or not twice the same; given whether it has nltk's punkt."""
+    key: str = "key"
+    """The column that names a row, where some are left out."""
 
 
 def as_it_is(row: Row) -> Row:
@@ -108,8 +111,14 @@ def right_ones(sample: Row) -> list[int]:
     return [index for index, label in enumerate(sample["doc"]["mc2_targets"]["labels"]) if label]
 
 
-def wants_sentences(row: Row) -> bool:
-    return not NEED_PUNKT.isdisjoint(row["instruction_id_list"])
+def unfit(row: Row, punkt: bool) -> str | None:
+    """IFEval: sentences want punkt; for a sign that is no letter the harness draws a letter at random."""
+    if not punkt and not NEED_PUNKT.isdisjoint(row["instruction_id_list"]):
+        return "want nltk's punkt, which the harness has not"
+    signs = [parameters["letter"] for parameters in row["kwargs"] if parameters.get("letter")]
+    if any(sign.lower() not in ascii_lowercase for sign in signs):
+        return "count a sign for which the harness draws a letter at random"
+    return None
 
 
 def only(*names: str) -> Callable[[Row], Row]:
@@ -195,6 +204,6 @@ TASKS: dict[str, Task] = {
         as_it_is,
         writes=True,
         gold_there=None,
-        needs_punkt=wants_sentences,
+        unfit=unfit,
     ),
 }

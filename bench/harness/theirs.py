@@ -28,8 +28,8 @@ class Written(NamedTuple):
 
     names: dict[str, str]
     """Subject ('' for a task without subjects) -> name of its override."""
-    kept: list[int] | None
-    """The positions of the rows that the harness is given; None is all."""
+    left_out: dict[Any, str]
+    """Rows that the harness is not given: key -> why."""
 
 
 class Recipe(yaml.SafeLoader):
@@ -53,10 +53,10 @@ def has_punkt(lm_eval: str) -> bool:
     return subprocess.run([python, "-c", look], capture_output=True, check=False).returncode == 0
 
 
-def write_task(name: str, lm_eval: str, folder: Path, limit: int, max_tokens: int) -> Written:
+def write_task(name: str, lm_eval: str, folder: Path, max_tokens: int) -> Written:
     """Write the task's files with our rows in them under `folder`; SystemExit where we have no rows of a subject."""
     task = TASKS[name]
-    parts, kept = rows_of(task, limit, task.needs_punkt is not None and not has_punkt(lm_eval))
+    parts, left_out = rows_of(task, lm_eval)
     home = Path(lm_eval).absolute().parent.parent
     tasks = next(home.glob("lib/python3*/site-packages/lm_eval/tasks"))
     names = {}
@@ -69,23 +69,24 @@ def write_task(name: str, lm_eval: str, folder: Path, limit: int, max_tokens: in
         place = folder / "rows" / names[subject]
         data = {split: write_rows(place / f"{split}.jsonl", rows[subject]) for split, rows in parts.items()}
         write_override(folder / "tasks" / f"{names[subject]}.yaml", file, recipe, task, data, max_tokens)
-    return Written(names, kept)
+    return Written(names, left_out)
 
 
-def rows_of(task: Task, limit: int, without: bool) -> tuple[dict[str, dict[str, list[Any]]], list[int] | None]:
-    """Our rows by split and subject; where `without`, only those of the first `limit` that do without punkt."""
+def rows_of(task: Task, lm_eval: str) -> tuple[dict[str, dict[str, list[Any]]], dict[Any, str]]:
+    """Our rows by split and subject; the keys of those that the harness cannot judge, and why."""
     benchmark = load_benchmark(task.benchmark)
     rows = list(open_source(benchmark.sources).rows)
-    kept = None
-    if without and task.needs_punkt is not None:
-        kept = [at for at, row in enumerate(rows[:limit]) if not task.needs_punkt(row)]
-        rows = [rows[at] for at in kept]
+    left_out = {}
+    if task.unfit is not None:
+        punkt = has_punkt(lm_eval)
+        left_out = {row[task.key]: why for row in rows if (why := task.unfit(row, punkt))}
+        rows = [row for row in rows if row[task.key] not in left_out]
     parts = {task.split: by_group(task, rows)}
     if task.pool:
         fewshot = benchmark.prompt.fewshot
         assert fewshot is not None, f"{task.benchmark} has no examples"
         parts[task.pool] = by_group(task, open_source(fewshot.sources).rows)
-    return parts, kept
+    return parts, left_out
 
 
 def by_group(task: Task, rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
