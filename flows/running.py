@@ -18,7 +18,7 @@ from flows.table import figures, print_whole, queries_to_try, score_table, troub
 from storage.ledger import Ledger
 from storage.steps import bury
 
-console = Console(stderr=True)
+console = Console(stderr=True, markup=False)  # what a server says is no markup
 
 
 def run_spec(spec: EvalSpec, ledger: Path, refresh: bool = False, as_json: bool = False) -> int:

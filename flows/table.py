@@ -9,7 +9,9 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from flows.show import printable
 from storage.ledger import Ledger
 
 FAILED = ("step failed", "request failed")
@@ -36,15 +38,15 @@ def score_table(rows: list[dict[str, Any]]) -> Table:
         lines.setdefault((row["dimension"] or "", row["benchmark"], row["metric"]), {})[row["model"]] = row
     table = Table(box=box.SIMPLE_HEAD, caption="value [95 % interval]; n samples", caption_justify="left")
     for name in ("benchmark", "metric", "n", *models):
-        table.add_column(name, justify="right" if name == "n" else "left", no_wrap=True)
+        table.add_column(Text(printable(name)), justify="right" if name == "n" else "left", no_wrap=True)
     above = None
     for (dimension, benchmark, metric), by_model in lines.items():
         if dimension != above:
-            table.add_row(f"[bold]{dimension}[/bold]")
+            table.add_row(Text(dimension, style="bold"))
             above = dimension
         sizes = sorted({str(row["n"]) for row in by_model.values()})
         cells = [cell(by_model[model]) if model in by_model else "" for model in models]
-        table.add_row("  " + benchmark, metric, "/".join(sizes), *cells)
+        table.add_row(*(Text(printable(text)) for text in ("  " + benchmark, metric, "/".join(sizes), *cells)))
     return table
 
 
@@ -62,7 +64,7 @@ def cell(row: dict[str, Any]) -> str:
     else:
         shown = number(row["value"])
         if row["ci_low"] is not None:
-            shown += f" \\[{number(row['ci_low'])}, {number(row['ci_high'])}]"
+            shown += f" [{number(row['ci_low'])}, {number(row['ci_high'])}]"
     return shown + (f" ({row['n_errors']} missing)" if row["n_errors"] else "")
 
 
@@ -86,7 +88,8 @@ def troubles(book: Ledger, run_id: str) -> list[str]:
         for problem, model, benchmark, count, cause in rows
     ]
     rest = len(lines) - SHOWN
-    return lines[:SHOWN] + ([f'… and {rest} more: assay sql "FROM problems"'] if rest > 0 else [])
+    lines = [printable(line).replace("\n", " ") for line in lines[:SHOWN]]
+    return lines + ([f'… and {rest} more: assay sql "FROM problems"'] if rest > 0 else [])
 
 
 def queries_to_try(ledger: Path, run_id: str) -> str:

@@ -76,7 +76,8 @@ def _runs(ledger: Path) -> Listing:
     with Ledger(ledger).read() as con:
         rows = con.execute(
             "SELECT run_id, state, created::VARCHAR, round(epoch(finished - created), 1),"
-            " (SELECT string_agg(DISTINCT coalesce(o.label, m.model_key), ' ') FROM run_models m LEFT JOIN models o"
+            " (SELECT string_agg(DISTINCT coalesce(o.label, m.model_key), ' ' ORDER BY coalesce(o.label, m.model_key))"
+            "  FROM run_models m LEFT JOIN models o"
             "  USING (model_key) WHERE m.run_id = r.run_id),"
             " (SELECT count(DISTINCT benchmark) FROM steps s WHERE s.run_id = r.run_id AND benchmark <> '')"
             " FROM runs r ORDER BY created DESC"

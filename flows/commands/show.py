@@ -76,7 +76,7 @@ def _show_run(run_id: str, ledger: Path) -> None:
     with book.read() as con:
         row = con.execute("SELECT state, created, finished, spec FROM runs WHERE run_id = ?", [run_id]).fetchone()
         steps = con.execute(
-            "SELECT step, benchmark, coalesce(o.label, ''), round, state, rows, round(seconds, 2) FROM steps"
+            "SELECT s.step, benchmark, coalesce(o.label, ''), round, state, rows, round(seconds, 2) FROM steps s"
             " LEFT JOIN models o USING (model_key) WHERE run_id = ? ORDER BY recorded", [run_id]
         ).fetchall()  # fmt: skip
     assert row is not None
