@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from assay.errors import SpecError
-from assay.registry import Registry
+from assay.registry import Registry, version_of
 
 template_filter: Registry[Callable[..., Any]] = Registry("template filter")
 
@@ -40,6 +40,24 @@ def regex_search(text: str, pattern: str, group: int = 1) -> str:
 def split(text: str, separator: str | None = None) -> list[str]:
     """The parts of a text between separators."""
     return text.split(separator)
+
+
+def filters_in(spec: Any) -> list[tuple[str, str]]:
+    """The registered filters that templates may use, by name and version: what they render depends on these.
+
+    Every word of a template that is a filter's name counts: one too many does no harm.
+    """
+    words = {word for text in _texts(spec) for word in re.findall(r"\w+", text)}
+    return [(name, version_of(template_filter[name])) for name in template_filter if name in words]
+
+
+def _texts(spec: Any) -> Iterator[str]:
+    """The texts in a value that compute."""
+    if isinstance(spec, Mapping | list | tuple):
+        for item in spec.values() if isinstance(spec, Mapping) else spec:
+            yield from _texts(item)
+    elif isinstance(spec, str) and computes(spec):
+        yield spec
 
 
 def environment() -> SandboxedEnvironment:

@@ -10,7 +10,7 @@ from assay.chunks import CHUNK, chunked
 from assay.keys import key
 from assay.registry import version_of
 from assay.samples import samples
-from assay.template import value_template
+from assay.template import filters_in, value_template
 from tasks.context import Run, open_run
 from tasks.progress import advance
 from tasks.steps import each, step
@@ -29,7 +29,7 @@ def prepare(run: Run, name: str) -> None:
     opened = open_source(benchmark.sources, catalog=run.spec.catalog)
     mapping = [benchmark.name, benchmark.sample, benchmark.where, benchmark.group, benchmark.cluster]
     code = [version_of(one) for one in (samples, value_template, records)]
-    step_key = key("prepare", opened.facts, mapping, run.spec.limit, code)
+    step_key = key("prepare", opened.facts, mapping, run.spec.limit, code, filters_in(mapping))
     with run.step("prepare", name, step_key, "samples") as record:
         if not record.fresh:
             advance("prepare", record.rows)

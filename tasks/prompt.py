@@ -11,7 +11,7 @@ from assay.registry import version_of
 from assay.retrieve import retriever
 from assay.samples import loads
 from assay.spec import Benchmark
-from assay.template import text_template
+from assay.template import filters_in, text_template
 from tasks.columns import Columns
 from tasks.context import Run, open_run
 from tasks.examples import Pool, chooser, pool_of
@@ -35,7 +35,8 @@ def prompt(run: Run, name: str) -> None:
     recipe = benchmark.model_dump(mode="json", include={"prompt", "kind", "choices", "needs"})
     sampling = run.sampling(benchmark)
     code = [version_of(one) for one in (Prompter, text_template, *([retriever[fewshot.retriever]] if fewshot else []))]
-    step_key = key("prompt", prepared, recipe, sampling.model_dump(mode="json"), run.spec.seed, facts, code)
+    how = [sampling.model_dump(mode="json"), run.spec.seed, facts, code, filters_in(recipe)]
+    step_key = key("prompt", prepared, recipe, *how)
     for model in run.models:  # the same questions to each: the first has them made, the others are linked to them
         with run.step("prompt", name, step_key, "asked", model) as record:
             if record.fresh:

@@ -106,6 +106,21 @@ def test_a_folder_brings_each_of_them(bare: Path) -> None:
     assert not any(name in registry for name, registry in REGISTRIES.items())
     assert spec["catalog"] == ["mine"]
     evaluated(spec, bare / "l.duckdb")
+    assert steps_and_answers(bare / "l.duckdb") == ({"prepare": 2, "prompt": 3, "postprocess": 2, "score": 2}, 43)
+
+    for name in ("quoted", "near"):  # a template's filter and a scorer are written otherwise
+        path = bare / "mine" / f"{name}.py"
+        path.write_text(path.read_text() + "# the same\n")
+    assert run_spec(make_spec(spec), bare / "l.duckdb") == 0
+    assert steps_and_answers(bare / "l.duckdb") == ({"prepare": 2, "prompt": 4, "postprocess": 3, "score": 3}, 43)
+
+
+def steps_and_answers(ledger: Path) -> tuple[dict[str, int], int]:
+    """How often each step was done on something new, and how many answers there are."""
+    with Ledger(ledger).read() as con:
+        steps = con.execute("SELECT step, count(DISTINCT step_key) FROM steps WHERE rows > 0 GROUP BY step").fetchall()
+        [(answers,)] = con.execute("SELECT count(*) FROM completions").fetchall()
+    return dict(steps), answers
 
 
 @pytest.mark.usefixtures("prefect_server")
