@@ -39,7 +39,8 @@ dimension: knowledge
 sources: [{files: {path: chosen.jsonl}}]
 sample: {input: question, choices: choices, target: target}
 prompt:
-  template: "{{ input }}\\nA. {{ choices[0] }}\\nB. {{ choices[1] }}\\nC. {{ choices[2] }}\\nD. {{ choices[3] }}\\nAnswer:"
+  template: "{{ input }}\\nA. {{ choices[0] }}\\nB. {{ choices[1] }}\\n\\
+    C. {{ choices[2] }}\\nD. {{ choices[3] }}\\nAnswer:"
   fewshot: {from: chosen_shots.jsonl, k: 5}
 kind: loglikelihood
 choices: [A, B, C, D]

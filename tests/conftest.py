@@ -112,3 +112,11 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 def evaluate(own: Path, *more: str, model: str = "echo:oracle", benchmark: str = "sums") -> list[str]:
     return ["run", "-m", model, "-b", benchmark, "--catalog", str(own), *more]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalogue folder; the data folder is another, empty one."""
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
+    (tmp_path / "mine").mkdir()
+    return tmp_path / "mine"

@@ -97,7 +97,8 @@ def test_the_gold_answer_scores_one_and_a_wrong_one_less(benchmark: Benchmark) -
             tried += 1
             others = (prompter.answer(p.sample) for p in previews[place + 1 :] + previews[:place])
             right = _answer(benchmark, gold)
-            wrong = [_answer(benchmark, text) for text in islice((t for t in others if t != gold), 3)] + [Reply(text="?")]
+            given = islice((text for text in others if text != gold), 3)
+            wrong = [*(_answer(benchmark, text) for text in given), Reply(text="?")]
         else:
             right, wrong = _choose(benchmark, shown, True), [_choose(benchmark, shown, False)]
             tried += 1
@@ -116,7 +117,8 @@ def test_the_first_prompt_is_on_record(benchmark: Benchmark) -> None:
     if os.environ.get("ASSAY_RECORD"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert path.exists(), f"no {path.name} in {RECORD}: look at `assay prompt {benchmark.id}`, then run with ASSAY_RECORD=1"
+    how = f"look at `assay prompt {benchmark.id}`, then run with ASSAY_RECORD=1"
+    assert path.exists(), f"no {path.name} in {RECORD}: {how}"
     assert path.read_text(encoding="utf-8") == text
 
 
