@@ -11,7 +11,7 @@ from flows.commands.run import catalog_option, ledger_option
 
 WHAT = (
     "benchmarks", "suites", "models", "runs", "adapters", "extractors", "scorers", "metrics", "retrievers", "solvers",
-    "partitioners", "generators",
+    "partitioners", "generators", "readers", "filters",
 )  # fmt: skip
 
 
@@ -90,14 +90,16 @@ def _functions(what: str) -> Listing:
     from assay.generate import generated
     from assay.metrics import metric
     from assay.partition import partitioner
+    from assay.readers import reader
     from assay.registry import Registry
     from assay.retrieve import retriever
     from assay.score import scorer
     from assay.solve import solver
+    from assay.template import template_filter
 
     registries: dict[str, Registry[Any]] = {
         "extractors": extractor, "scorers": scorer, "metrics": metric, "retrievers": retriever, "solvers": solver,
-        "partitioners": partitioner, "generators": generated,
+        "partitioners": partitioner, "generators": generated, "readers": reader, "filters": template_filter,
     }  # fmt: skip
     registry = registries[what]
     return ("name", "what it does"), [(name, (registry[name].__doc__ or "").split("\n\n")[0]) for name in registry]
