@@ -143,7 +143,7 @@ VIEWS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("SELECT metric, filter, scorer, score, prediction, sums, continuations FROM lineage"
      " WHERE run_id = 'first' AND benchmark = 'pick@cot' ORDER BY filter", [
         ("acc,norm", "norm", "acc", None, "1", [-1.0, -2.0], [" a", " b"]),
-        ("acc,raw", "raw", "acc", 1.0, "0", [-1.0, -2.0], [" a", " b"]),
+        ("acc", "raw", "acc", 1.0, "0", [-1.0, -2.0], [" a", " b"]),
     ]),
     ("SELECT m.value, count(*) FROM metrics m JOIN lineage l USING (run_id, model_key, benchmark, scorer, filter)"
      " WHERE m.headline AND run_id = 'first' AND benchmark = 'sums' GROUP BY ALL", [(0.25, 2)]),

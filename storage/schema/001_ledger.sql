@@ -281,7 +281,7 @@ JOIN (SELECT DISTINCT label AS model, family, step FROM models WHERE step IS NOT
 -- From a score back to the question: one row for each request that was asked for it.
 CREATE VIEW lineage AS
 SELECT z.run_id, coalesce(o.label, z.model_key) AS model, z.benchmark,
-       s.scorer || CASE WHEN s.filter = '' THEN '' ELSE ',' || s.filter END AS metric,
+       coalesce(n.metric, s.scorer || CASE WHEN s.filter = '' THEN '' ELSE ',' || s.filter END) AS metric,
        s.sample_key, s.ordinal, s.replica, s.scorer, s.filter, s.value AS score, s.weight, s.detail,
        p.value AS prediction, p.method, p.status,
        a.role, a.round, a.turn, a.choice, a.completion_key, c.text, c.sums, c.tokens, c.greedy, c.finish, c.truncated,
@@ -289,6 +289,11 @@ SELECT z.run_id, coalesce(o.label, z.model_key) AS model, z.benchmark,
        g.text AS rendering, x.grp, x.fields, z.model_key
 FROM steps z
 JOIN scores s ON s.scored = z.step_key
+LEFT JOIN (                              -- what the table of results calls a scorer's figure
+    SELECT run_id, model_key, benchmark, scorer, filter, min(metric) AS metric
+    FROM metrics WHERE headline GROUP BY ALL
+) n ON n.run_id = z.run_id AND n.model_key = z.model_key AND n.benchmark = z.benchmark AND n.scorer = s.scorer
+   AND n.filter = s.filter
 LEFT JOIN models o ON o.model_key = z.model_key
 LEFT JOIN steps y ON y.step = 'postprocess' AND y.run_id = z.run_id AND y.benchmark = z.benchmark
                  AND y.model_key = z.model_key
