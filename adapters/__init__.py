@@ -1,7 +1,8 @@
 """The outside, one file an adapter; the file's name is the adapter's name.
 
 A model adapter is a module with `describe(spec: ModelSpec) -> ModelInfo`, which loads nothing, and
-`load(spec: ModelSpec) -> Model`. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue folder
+`load(spec: ModelSpec) -> Model`; and, where something may lack that only asking needs, such as a key, `ready(spec)`,
+which raises ModelError before a run begins. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue folder
 (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`.
 """
 

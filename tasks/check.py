@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
+from adapters import model_adapter
 from assay.errors import AssayError, ModelError, SpecError, unknown
 from assay.extract import run_chain
 from assay.prompt import Prompter, gold_index
@@ -30,6 +31,10 @@ def check(spec: EvalSpec) -> None:
     Raises SpecError, DatasetError, ModelError.
     """
     benchmarks, subjects = resolve(spec)
+    for subject in subjects.values():
+        adapter = model_adapter(subject.spec.adapter, spec.catalog)
+        if hasattr(adapter, "ready"):
+            adapter.ready(subject.spec)
     divide(COLUMNS.empty_table(), spec.partitioner)
     for benchmark in benchmarks.values():
         check_sampling(spec, benchmark)

@@ -7,11 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from assay.spec import ModelSpec
 from assay.types import Completion, Request, Sampling
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so small a network only waits for a second thread
 
+TOLERANCE = 1e-4
+"""Of a sum, in fp32."""
 LINES = (
     "The cat sat on the mat and looked at the moon.",
     "Question: what is two plus two? Answer: four.",
@@ -107,3 +111,13 @@ def answers(model: Any, requests: list[Request]) -> dict[str, Completion]:
     given = [completion for batch in model.answer(requests) for completion in batch]
     assert sorted(c.key for c in given) == sorted(r.key for r in requests)
     return {c.key: c for c in given}
+
+
+def close(one: Completion, other: Completion) -> bool:
+    """Whether two answers are the same: sums to the tolerance, the rest exactly."""
+    return (
+        one.error == other.error
+        and one.sums == pytest.approx(other.sums, abs=TOLERANCE)
+        and (one.tokens, one.greedy, one.truncated) == (other.tokens, other.greedy, other.truncated)
+        and one.prompt_sums == pytest.approx(other.prompt_sums, abs=TOLERANCE)
+    )

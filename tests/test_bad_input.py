@@ -34,6 +34,10 @@ from conftest import Told, evaluate
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "-m", "echo:oracle", "-s", "mini", "--catalog", "nowhere"], "--catalog nowhere: no such folder"),
         (["run", "-m", "hf:nowhere/at/all", "-b", "mini_needle"], "nowhere/at/all"),
+        (
+            ["run", "-m", "openai:gpt", "-b", "mini_needle", "--set", "model.api_key_env=NO_SUCH_KEY"],
+            "openai:gpt needs a key, and $NO_SUCH_KEY is not set",
+        ),
         (["show", "gsm8kk"], "no benchmark, model or run 'gsm8kk'; did you mean gsm8k"),
         (["prompt", "gsm8kk"], "no benchmark 'gsm8kk'; did you mean gsm8k"),
         (["prompt", "gsm8k", "-n", "0"], "Invalid value for '-n'"),

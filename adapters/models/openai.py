@@ -72,12 +72,18 @@ def options_of(spec: ModelSpec) -> Options:
         raise explain(error, f"options of openai:{spec.path}") from error
 
 
-def load(spec: ModelSpec) -> OpenAI:
-    """The model, ready to be asked. Raises SpecError for its options, ModelError where the library or the key lacks."""
+def ready(spec: ModelSpec) -> None:
+    """Raise ModelError where the library or the key lacks, which `describe` can do without."""
     options = options_of(spec)
+    library("openai", "openai")
     if not _key(options) and (options.api_key_env or options.base_url == OPENAI):
         raise ModelError(f"openai:{spec.path} needs a key, and ${options.api_key_env or KEY} is not set")
-    return OpenAI(spec, options, library("openai", "openai"))
+
+
+def load(spec: ModelSpec) -> OpenAI:
+    """The model, ready to be asked. Raises SpecError for its options, ModelError where the library or the key lacks."""
+    ready(spec)
+    return OpenAI(spec, options_of(spec), library("openai", "openai"))
 
 
 class OpenAI:
