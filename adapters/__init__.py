@@ -2,8 +2,8 @@
 
 A model adapter is a module with `describe(spec: ModelSpec) -> ModelInfo`, which loads nothing, and
 `load(spec: ModelSpec) -> Model`; and, where something may lack that only asking needs, such as a key, `ready(spec)`,
-which raises ModelError before a run begins. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue folder
-(`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`.
+which raises ModelError before a run begins. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue
+folder (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`.
 """
 
 from __future__ import annotations
