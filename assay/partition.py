@@ -87,15 +87,17 @@ def num_worker(
 @partitioner
 def balanced(
     columns: pa.Table, *, prefix: str = "", workers: int = 1, per_worker: int = 16, min_seconds: float = 5.0,
-    max_seconds: float = 300.0, max_shards: int = 256, rates: Rates = USUAL,
+    max_seconds: float = 300.0, max_shards: int | None = None, rates: Rates = USUAL,
 ) -> Shards:  # fmt: skip
     """Shards of like cost over all benchmarks, some `per_worker` for each worker to claim one after the other.
 
     A shard costs what a worker's share says, but no less than `min_seconds` and no more than `max_seconds` (unless that
-    would make some `max_shards`): small benchmarks are merged and big ones split. Requests with the same header stay
-    together where that is less than a shard, and else in as few as will do; a benchmark is in few shards, so that it
-    can be scored early. No shard costs more than its share (or twice a header, where that is more) and one request.
+    would make more than `max_shards`, by default 32 a worker and 256 in all, since each is a task run): small
+    benchmarks are merged and big ones split. Requests with the same header stay together where that is less than a
+    shard, and else in as few as will do; a benchmark is in few shards, so that it can be scored early. No shard costs
+    more than its share (or twice a header, where that is more) and one request.
     """
+    max_shards = min(256, 32 * workers) if max_shards is None else max_shards
     _at_least(1, workers=workers, per_worker=per_worker, max_shards=max_shards)
     if not 0 < min_seconds <= max_seconds:
         raise SpecError(f"balanced: wanted 0 < min_seconds <= max_seconds, got {min_seconds} and {max_seconds}")
