@@ -53,10 +53,8 @@ def evaluation(ledger: str, run_id: str) -> str:
 
 def ask(run: Run, model: str) -> None:
     """Have all of a run's questions to a model answered, round by round."""
-    ledger, asking = (
-        str(run.ledger.path),
-        [name for name, b in run.benchmarks.items() if name_of(b.solver)[0] != "direct"],
-    )
+    ledger = str(run.ledger.path)
+    asking = [name for name, benchmark in run.benchmarks.items() if name_of(benchmark.solver)[0] != "direct"]
     for round_ in range(run.spec.max_rounds):
         while shards := plan_task(ledger, run.id, model, round_):
             for shard in shards:

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from assay.errors import AssayError, SpecError
 from assay.spec import EvalSpec
 from flows.server import Embedded, drain, reachable, serving
-from flows.table import figures, print_whole, queries_to_try, score_table, troubles
+from flows.table import print_whole, queries_to_try, score_table, troubles
 from storage.ledger import Ledger
+from storage.results import figures
 from storage.steps import bury
 
 console = Console(stderr=True, markup=False)  # what a server says is no markup

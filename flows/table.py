@@ -13,21 +13,10 @@ from rich.text import Text
 
 from flows.show import printable
 from storage.ledger import Ledger
+from storage.results import FAILED
 
-FAILED = ("step failed", "request failed")
 SHOWN = 10
 """Causes that are named; the rest are counted."""
-
-
-def figures(book: Ledger, run_id: str) -> list[dict[str, Any]]:
-    """The run's headline figures, a row each, in the order of its benchmarks."""
-    with book.read() as con:
-        found = con.execute(
-            "SELECT l.model, l.benchmark, l.dimension, l.metric, l.value, l.ci_low, l.ci_high, l.n, l.n_errors"
-            " FROM leaderboard l WHERE l.run_id = ? ORDER BY l.dimension, l.benchmark, l.metric, l.model", [run_id]
-        )  # fmt: skip
-        names = [column[0] for column in found.description or []]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def score_table(rows: list[dict[str, Any]]) -> Table:

@@ -21,7 +21,7 @@ _loaded: dict[str, Model] = {}
 
 @step("infer")
 def infer_task(ledger: str, run_id: str, model: str, shard: str) -> int:
-    """How many requests of the shard were answered or failed; a model that does not load is told once a benchmark."""
+    """How many segments the shard came to; a model that does not load is told once a benchmark."""
     run = open_run(ledger, run_id)
     try:
         loaded = load(run.models[model].spec, run.spec.catalog)
@@ -33,7 +33,7 @@ def infer_task(ledger: str, run_id: str, model: str, shard: str) -> int:
 
 
 def infer(model: Model, folder: Path, shard: str) -> int:
-    """Answer what is not yet answered of a shard; how many completions and failures were written."""
+    """Answer what is not yet answered of a shard; how many segments were written."""
     done = answered(folder, shard)
     advance("infer", len(done), total=0)
     number = 0

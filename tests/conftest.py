@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from api_server import ApiServer
 
+from adapters.api import patience
 from flows.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +32,21 @@ TINY = ROOT / "examples" / "tiny" / "checkpoints"
 
 needs_data = pytest.mark.skipif(DATA is None, reason="the real questions are not here: set ASSAY_DATA to their folder")
 needs_stories = pytest.mark.skipif(STORIES is None, reason="stories260K is not here: set ASSAY_STORIES to its folder")
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    """The fake server of an OpenAI-compatible API."""
+    with ApiServer() as running:
+        yield running
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no server in the environment, and no long waits before a request is tried again."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
 
 
 @pytest.fixture(scope="session")

@@ -7,27 +7,16 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+from columns import scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
 from assay.metrics import measure, metric, summarize_scores, take
 from assay.statistics import mean_stderr
-from assay.types import Figure, Scores
+from assay.types import Figure
 
 RNG = np.random.default_rng(3)
-
-
-def scores(values, weights=None, groups=None, clusters=None, details=()):
-    n = len(values)
-    empty = np.full(n, "", object)
-    return Scores(
-        np.asarray(values, float),
-        np.ones(n) if weights is None else np.asarray(weights, float),
-        empty if groups is None else np.asarray(groups, object),
-        empty if clusters is None else np.asarray(clusters, object),
-        details,
-    )
 
 
 def classes(gold, pred):

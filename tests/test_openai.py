@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from api_client import USER, answer, answers, ask, spec
 from api_server import ApiServer, Reply, distribution, greedy
 
-from adapters.api import patience
 from adapters.api.openai_scores import Echoed, among, span
 from adapters.models.openai import describe, load
 from adapters.stops import cut
@@ -24,17 +22,7 @@ META = MetaTemplate(
 )
 
 
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
+pytestmark = pytest.mark.usefixtures("hurried")
 
 
 def test_a_chat(server: ApiServer) -> None:

@@ -15,23 +15,11 @@ import pytest
 from api_client import answer, answers, ask, spec
 from api_server import ApiServer, Reply, error
 
-from adapters.api import patience, pump
+from adapters.api import pump
 from adapters.api.patience import Circuit, Refusal, retry_after
 from adapters.models.openai import load
 
-
-@pytest.fixture
-def server() -> Iterator[ApiServer]:
-    with ApiServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.001)
-
+pytestmark = pytest.mark.usefixtures("hurried")
 
 PASSING = [error(429, "slow down"), error(500, "oops"), error(503, "busy"), error(408, "late"), Reply(hang_up=True)]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import statsmodels.api as sm
+from columns import scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,20 +16,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from assay.design import REPLICATES, design, resamples
 from assay.statistics import Z, average, bootstrap, macro, mean_stderr, pooled_stderr, ratio, wilson
-from assay.types import Figure, Scores
+from assay.types import Figure
 
 RNG = np.random.default_rng(11)
-
-
-def scores(values, weights=None, groups=None, clusters=None):
-    n = len(values)
-    empty = np.full(n, "", object)
-    return Scores(
-        np.asarray(values, float),
-        np.ones(n) if weights is None else np.asarray(weights, float),
-        empty if groups is None else np.asarray(groups, object),
-        empty if clusters is None else np.asarray(clusters, object),
-    )
 
 
 def mean_of(s):

@@ -69,8 +69,9 @@ def _show_run(run_id: str, ledger: Path) -> None:
     import orjson
 
     from flows.show import show_rows
-    from flows.table import figures, print_whole, queries_to_try, score_table, troubles
+    from flows.table import print_whole, queries_to_try, score_table, troubles
     from storage.ledger import Ledger
+    from storage.results import figures
 
     book = Ledger(ledger)
     with book.read() as con:
