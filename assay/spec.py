@@ -213,6 +213,17 @@ class MetaTemplate(Record):
     reserved_roles: tuple[MetaItem, ...] = ()
 
 
+class Price(Record):
+    """What a model costs, for plans: in one currency of your own."""
+
+    input: float = Field(default=0.0, ge=0)
+    """A million prompt tokens."""
+    output: float = Field(default=0.0, ge=0)
+    """A million written tokens."""
+    device_hour: float = Field(default=0.0, ge=0)
+    """An hour of one device."""
+
+
 class ModelSpec(Record):
     """One row of models.yaml, or `adapter:path` on the command line."""
 
@@ -225,11 +236,39 @@ class ModelSpec(Record):
     """What its checkpoints have in common."""
     step: int | None = None
     """Training step of a checkpoint."""
+    devices: int | None = Field(default=None, ge=0)
+    """GPUs that one replica of it wants; 0 for a model that is asked from the run's own process, as an API is. By
+    default what its adapter says."""
+    price: Price | None = None
 
     @property
     def label(self) -> str:
         """What tables call it."""
         return self.name or f"{self.adapter}:{self.path}"
+
+
+class Compute(Record):
+    """Where models are asked: by default in the run's own process. None of it changes an answer."""
+
+    pool: str | None = None
+    """A Prefect work pool with the deployment `inference/POOL`; `{devices}` in it is what the model wants: `gpu-{devices}`
+    is `gpu-1` or `gpu-8`."""
+    cluster: str | None = None
+    """Or a cluster back end, such as `slurm`."""
+    replicas: int | None = Field(default=None, ge=1)
+    """Workers at a time that have the model loaded; by default as many as the pool admits and the work is worth."""
+    attempts: int = Field(default=3, ge=0)
+    """How many workers of a model that died or got stuck are replaced."""
+    timeout: float = Field(default=1800.0, gt=0)
+    """Seconds without a new answer after which a worker counts as stuck, and is ended."""
+    spool: str | None = None
+    """A folder or fsspec URL that the run and all its workers reach; by default the folder beside the ledger."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Compute:
+        if self.pool and self.cluster:
+            raise ValueError("a model is asked on a pool or on a cluster: name one")
+        return self
 
 
 class EvalSpec(Record):
@@ -248,6 +287,7 @@ class EvalSpec(Record):
     max_rounds: int = Field(default=8, ge=1)
     partitioner: Step = "balanced"
     """How the open requests are divided into shards: a name or `{name: {option: value}}`. It changes no answer."""
+    compute: Compute = Compute()
     catalog: tuple[Path, ...] = ()
     """Folders with a user's own benchmarks, models and functions."""
 
@@ -259,8 +299,12 @@ class EvalSpec(Record):
 
     @property
     def hash(self) -> str:
-        """The same for the same evaluation."""
-        return key(self.model_dump(mode="json", exclude={"partitioner"}))
+        """The same for the same evaluation, wherever it runs and whatever it costs."""
+        told = self.model_dump(mode="json", exclude={"partitioner", "compute"})
+        for model in told["models"]:
+            if isinstance(model, dict):
+                del model["devices"], model["price"]
+        return key(told)
 
 
 def explain(error: ValidationError, what: str) -> SpecError:
