@@ -173,6 +173,10 @@ def _header(path: Path) -> dict[str, Any]:
             header: dict[str, Any] = json.loads(file.read(size))
         except ValueError as error:
             raise ModelError(f"{path} is not a safetensors file: {error}") from error
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    there, told = path.stat().st_size, 8 + size + max(ends, default=0)
+    if there != told:
+        raise ModelError(f"{path} is not a whole safetensors file: {there} bytes, and its header tells of {told}")
     return header
 
 
