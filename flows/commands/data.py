@@ -1,4 +1,4 @@
-"""assay data: the files of benchmarks, each pinned by URL and SHA-256."""
+"""assay data: the files of benchmarks, each pinned by URL and SHA-256, and the texts in the ledger, which age."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flows.commands.run import catalog_option
+from flows.commands.run import catalog_option, ledger_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from assay.lock import Pin
 
 SHOWN = 10
 
 
-@click.group("data", short_help="List, fetch and verify the data of benchmarks.")
+@click.group("data", short_help="List, fetch and verify the data of benchmarks; prune the ledger.")
 def command() -> None:
-    """List, fetch and verify the files of benchmarks. They lie under $ASSAY_DATA."""
+    """List, fetch and verify the files of benchmarks, which lie under $ASSAY_DATA; drop old texts from the ledger."""
 
 
 @command.command("ls")
@@ -87,6 +88,53 @@ def verify(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
     wrong = [f"{path}: {state}" for path, state in states.items() if state != "present"]
     click.echo(f"{len(states) - len(wrong)} of {len(states)} files of {len(sets)} data sets are as pinned")
     _told(wrong)
+
+
+@command.command("prune")
+@click.option("--keep", required=True, metavar="AGE", help="How far back texts are kept: 30d, 12h or 8w.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@ledger_option
+def prune(keep: str, dry_run: bool, form: str, ledger: Path) -> None:
+    """Drop the texts that only runs older than AGE use: questions, prompts, answers, what was read in them, failures.
+
+    Figures, scores and the history of runs stay for ever. What was dropped is asked again by a run that wants it.
+    """
+    from rich.console import Console
+
+    from flows.show import show_rows
+    from storage.ledger import Ledger
+    from storage.prune import prune as pruned
+    from tasks.context import spool_of
+
+    age = _age(keep)
+    with Console(stderr=True).status("looking for what is old") as status:
+        told = pruned(Ledger(ledger), spool_of(ledger), age, dry_run, lambda table: status.update(f"writing {table}"))
+    show_rows(("from", "rows", "bytes"), told.going, form)
+    if not told.going:
+        click.echo(f"{ledger}: nothing that only runs older than {keep} use ({told.runs} are older)", err=True)
+    elif dry_run:
+        click.echo(f"{ledger}: {told.runs} runs are older than {keep}; nothing was changed", err=True)
+    else:
+        click.echo(
+            f"{ledger}: {told.runs} runs are older than {keep}; {told.before:,} bytes before, {told.after:,} after."
+            " Scores and figures are kept; a run that wants what was dropped asks it again",
+            err=True,
+        )
+
+
+def _age(text: str) -> timedelta:
+    """How long `30d` (or `12h`, `8w`) is. Raises SpecError for anything else."""
+    import re
+    from datetime import timedelta
+
+    from assay.errors import SpecError
+
+    found = re.fullmatch(r"([1-9]\d{0,4})([hdw])", text)
+    if not found:
+        raise SpecError(f"--keep {text!r}: wanted a number and a unit, h, d or w, such as 30d, 12h or 8w")
+    unit = {"h": "hours", "d": "days", "w": "weeks"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def _told(wrong: Sequence[str]) -> None:
