@@ -91,7 +91,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely(llama: Path) -> None:
 
     model = hf.load(spec(llama))
     logits = torch.log(torch.tensor([0.05, 0.5, 0.15, 0.3]))
-    rows = [model.generation.row(model.generation.draft(r, model.likelihood.texts.prompt(r), [0])) for r in [
+    rows = [model.generation.row(model.generation.drafts.draft(r, model.likelihood.texts.prompt(r), [0])) for r in [
         write("k", "x", seed=11, temperature=1.0), write("k", "x", seed=12, temperature=1.0, top_k=2),
         write("k", "x", seed=13, temperature=1.0, top_p=0.79), write("k", "x", seed=14, temperature=0.5),
     ]]  # fmt: skip

@@ -100,11 +100,11 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options) -> 
     return Engine(network, max_length, tokens, options.batch_size)
 
 
-def load_tokenizer(folder: Path, options: Options) -> Any:
+def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:
     """The tokenizer. Raises ModelError where it does not load."""
     transformers = library("transformers", "hf")
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=options.trust_remote_code)
+        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"the tokenizer in {folder} does not load: {type(error).__name__}: {error}") from error
 

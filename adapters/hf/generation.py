@@ -11,25 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.hf.batches import Batches, Failure
+from adapters.hf.drafts import Draft, Drafts
 from adapters.hf.engine import Engine
-from adapters.hf.texts import Prompt, Texts, Tokens
-from assay.errors import AssayError
+from adapters.hf.texts import Texts, Tokens
 from assay.types import Completion, Request
 
 SPARE_TOKENS = 8
 """Looked back beyond a stop string's length in bytes, for tokens that hold more than its end or nothing to be seen."""
-
-
-@dataclass(slots=True, eq=False)
-class Draft:
-    """A request that is to be written on."""
-
-    request: Request
-    rendering: str | None
-    tokens: Tokens
-    truncated: int
-    limit: int
-    """Tokens that may be written."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,12 +37,12 @@ class Generation:
     """The writing half of a model."""
 
     def __init__(self, engine: Engine, texts: Texts, stops: frozenset[int]) -> None:
-        self.engine, self.texts, self.stops = engine, texts, stops
-        self.added: dict[str, int] = texts.tokenizer.get_added_vocab()
+        self.engine, self.texts = engine, texts
+        self.drafts = Drafts(texts, engine.max_length, stops)
 
     def answer(self, requests: Sequence[Request]) -> Iterator[list[Completion]]:
         """The completions of requests of kind `generate`, a batch at a time."""
-        drafts, failed = self.drafts(requests)
+        drafts, failed = self.drafts.of(requests)
         if failed:
             yield failed
         rows = self.engine.rows if self.engine.cached else 1  # without a cache, padding cannot be told from text
@@ -65,41 +53,13 @@ class Generation:
             else:
                 yield result
 
-    def drafts(self, requests: Sequence[Request]) -> tuple[list[Draft], list[Completion]]:
-        """Requests as tokens, and the completions of those that cannot be asked."""
-        prompts: list[tuple[Request, Prompt]] = []
-        failed: list[Completion] = []
-        for request in requests:
-            try:
-                prompts.append((request, self.texts.prompt(request)))
-            except AssayError as error:
-                failed.append(Completion(request.key, error=str(error)))
-        tokens = self.texts.encode([prompt.text for _, prompt in prompts])
-        drafts = []
-        for (request, prompt), ids in zip(prompts, tokens, strict=True):
-            try:
-                drafts.append(self.draft(request, prompt, ids or [self.texts.start()]))
-            except AssayError as error:
-                failed.append(Completion(request.key, error=str(error)))
-        return drafts, failed
-
-    def draft(self, request: Request, prompt: Prompt, tokens: Tokens) -> Draft:
-        """A request as tokens that leave room for the answer: the left end is cut off.
-
-        An answer that may be as long as the whole window leaves half of it to the prompt.
-        """
-        window, wanted = self.engine.max_length, request.sampling.max_tokens
-        room = window - wanted if wanted < window else window // 2
-        kept = tokens[-room:]
-        return Draft(request, prompt.rendering, kept, len(tokens) - len(kept), min(wanted, window - len(kept)))
-
     def write(self, drafts: list[Draft]) -> list[Completion]:
         """The completions of a batch: read the prompts, then a token at a time until every row is done."""
         torch, engine = self.engine.torch, self.engine
         rows = [self.row(draft) for draft in drafts]
         live = [row for row in rows if not row.finish]
         if not live:
-            return [self.completion(row) for row in rows]
+            return [self.drafts.completion(row.draft, row.written, row.finish) for row in rows]
         prompts = [row.draft.tokens for row in live]
         width = max(map(len, prompts))
         with torch.inference_mode():
@@ -122,18 +82,17 @@ class Generation:
                     index = torch.tensor(keep, device=engine.device)
                     mask, ids = mask[index], ids[index]
                     cache.batch_select_indices(index)
-        return [self.completion(row) for row in rows]
+        return [self.drafts.completion(row.draft, row.written, row.finish) for row in rows]
 
     def row(self, draft: Draft) -> Row:
         """A draft at its beginning."""
         sampling = draft.request.sampling
         texts = [stop for stop in sampling.stop if stop]
-        own = {self.added[stop] for stop in texts if stop in self.added}
         generator = None
         if sampling.temperature > 0:
             generator = self.engine.torch.Generator().manual_seed(draft.request.seed % 2**63)
         back = max(len(stop.encode()) for stop in texts) + SPARE_TOKENS + sampling.min_tokens if texts else 0
-        return Row(draft, self.stops | own, back, generator, finish="" if draft.limit > 0 else "length")
+        return Row(draft, self.drafts.stops(draft.request), back, generator, finish="" if draft.limit > 0 else "length")
 
     def choose(self, logits: Any, rows: Sequence[Row]) -> Any:
         """The next token of each row: the likeliest one, or drawn."""
@@ -187,14 +146,3 @@ class Generation:
             if not any(stop in text for stop in stops):
                 return False
         return True
-
-    def completion(self, row: Row) -> Completion:
-        """What is told of a row that is done: its text without the last token's end mark, cut before a stop string."""
-        draft, written = row.draft, row.written
-        text = self.texts.decode(written[:-1] if written and written[-1] in row.stops else written)
-        for stop in draft.request.sampling.stop:
-            text = text.split(stop, 1)[0] if stop else text
-        return Completion(
-            draft.request.key, text, finish=row.finish, input_tokens=len(draft.tokens), output_tokens=len(written),
-            truncated=draft.truncated, rendering=draft.rendering,
-        )  # fmt: skip

@@ -1,8 +1,8 @@
-"""What a user may say of a model that transformers loads."""
+"""What a user may say of a model that is loaded from its files."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -11,13 +11,11 @@ from assay.spec import ModelSpec, explain
 from assay.types import Record
 
 
-class Options(Record):
-    """The options of `hf:PATH`; those from `batch_tokens` on change no answer."""
+class Common(Record):
+    """The options of every model that is a folder of transformers' or a name on the hub."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: as the weights are stored."""
-    peft: str | None = None
-    """Folder of a PEFT adapter (LoRA …) to put on the model."""
     tokenizer: str | None = None
     """Folder of the tokenizer, where it is not the model's."""
     revision: str | None = None
@@ -32,6 +30,13 @@ class Options(Record):
     """Tokens that the model sees at most; by default as its configuration says. Longer prompts lose their left end."""
     trust_remote_code: bool = False
     """Run Python code that lies in the model's folder."""
+
+
+class Options(Common):
+    """The options of `hf:PATH`; those from `batch_tokens` on change no answer."""
+
+    peft: str | None = None
+    """Folder of a PEFT adapter (LoRA …) to put on the model."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens in a batch, padding included: 16,384 on a CPU and 65,536 elsewhere."""
     batch_size: int | None = Field(default=None, ge=1)
@@ -44,12 +49,15 @@ class Options(Record):
     """Implementation of attention, as transformers names them: sdpa, eager, flash_attention_2 …"""
 
 
-def options_of(spec: ModelSpec) -> Options:
+R = TypeVar("R", bound=Common)
+
+
+def options_of(spec: ModelSpec, record: type[R]) -> R:
     """The options of a model's spec. Raises ModelError for one that there is not, or of a wrong value."""
     for name in spec.options:
-        if name not in Options.model_fields:
-            raise ModelError(unknown("option of hf", name, Options.model_fields))
+        if name not in record.model_fields:
+            raise ModelError(unknown(f"option of {spec.adapter}", name, record.model_fields))
     try:
-        return Options.model_validate(spec.options)
+        return record.model_validate(spec.options)
     except ValidationError as error:
-        raise ModelError(str(explain(error, f"options of hf:{spec.path}"))) from error
+        raise ModelError(str(explain(error, f"options of {spec.adapter}:{spec.path}"))) from error
