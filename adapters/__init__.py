@@ -3,7 +3,12 @@
 A model adapter is a module with `describe(spec: ModelSpec) -> ModelInfo`, which loads nothing, and
 `load(spec: ModelSpec) -> Model`; and, where something may lack that only asking needs, such as a key, `ready(spec)`,
 which raises ModelError before a run begins. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue
-folder (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`.
+folder (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`. `DEVICES`
+in it is how many GPUs a replica wants where a model does not say: 1, unless it is 0, as for an API.
+
+A cluster back end is a module with `run(command: Sequence[str], gpus: int)`, which runs a command to its end on a
+machine with so many GPUs, and raises where it fails. It may be ours (`adapters/clusters/NAME.py`), lie in a
+catalogue folder (`CATALOG/clusters/NAME.py`), or be an entry point of the group `assay.clusters`.
 """
 
 from __future__ import annotations
@@ -19,8 +24,7 @@ from assay.errors import ModelError, SpecError, unknown
 from assay.keys import digest
 from assay.registry import import_file
 
-OURS = Path(__file__).parent / "models"
-GROUP = "assay.models"
+OURS = Path(__file__).parent
 _OWN = ("adapters", "assay", "storage")
 
 
@@ -30,18 +34,27 @@ def model_adapter(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
     Raises SpecError for an unknown name or one that is no adapter, ModelError where a library that it imports is
     missing.
     """
+    return _adapter("models", "model adapter", name, catalog, "describe(spec)", "load(spec)")
+
+
+def cluster_backend(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
+    """The module of a cluster back end. Raises SpecError and ModelError as `model_adapter` does."""
+    return _adapter("clusters", "cluster back end", name, catalog, "run(command, gpus)")
+
+
+def _adapter(folder: str, kind: str, name: str, catalog: Sequence[Path], *functions: str) -> ModuleType:
     try:
-        module = _module(name, catalog)
+        module = _module(folder, kind, name, catalog)
     except ModuleNotFoundError as error:
         raise _missing(name, error) from error
     except SpecError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
             raise _missing(name, error.__cause__) from error
         raise
-    for function in ("describe", "load"):
-        if not callable(getattr(module, function, None)):
+    for function in functions:
+        if not callable(getattr(module, function.partition("(")[0], None)):
             where = getattr(module, "__file__", None) or module.__name__
-            raise SpecError(f"the model adapter {name!r} ({where}) has no function {function}(spec)")
+            raise SpecError(f"the {kind} {name!r} ({where}) has no function {function}")
     return module
 
 
@@ -53,29 +66,29 @@ def library(name: str, adapter: str, install: str = "") -> ModuleType:
         raise _missing(adapter, error, install) from error
 
 
-def model_adapters(catalog: Sequence[Path] = ()) -> list[str]:
-    """The names of all model adapters there are."""
-    return sorted({*_files(catalog), *(point.name for point in entry_points(group=GROUP))})
+def adapter_names(folder: str, catalog: Sequence[Path] = ()) -> list[str]:
+    """The names of all adapters there are in `models`, or in `clusters`."""
+    return sorted({*_files(folder, catalog), *(point.name for point in entry_points(group=f"assay.{folder}"))})
 
 
-def _module(name: str, catalog: Sequence[Path]) -> ModuleType:
-    path = _files(catalog).get(name)
+def _module(folder: str, kind: str, name: str, catalog: Sequence[Path]) -> ModuleType:
+    path = _files(folder, catalog).get(name)
     if path is None:
-        for point in entry_points(group=GROUP, name=name):
+        for point in entry_points(group=f"assay.{folder}", name=name):
             module: ModuleType = point.load()
             return module
-        raise SpecError(unknown("model adapter", name, model_adapters(catalog)))
-    if path.parent == OURS:
-        return import_module(f"adapters.models.{name}")
+        raise SpecError(unknown(kind, name, adapter_names(folder, catalog)))
+    if path.parent.parent == OURS:
+        return import_module(f"adapters.{folder}.{name}")
     alias = f"assay_catalog_{digest(str(path.resolve()).encode())}"
     return sys.modules[alias] if alias in sys.modules else import_file(alias, path)
 
 
-def _files(catalog: Sequence[Path]) -> dict[str, Path]:
+def _files(folder: str, catalog: Sequence[Path]) -> dict[str, Path]:
     """Adapters that are files, by name; ours come before a user's, an earlier folder before a later one."""
     found: dict[str, Path] = {}
-    for folder in (OURS, *(folder / "models" for folder in catalog)):
-        for path in sorted(folder.glob("[!_]*.py")):
+    for place in (OURS, *catalog):
+        for path in sorted((place / folder).glob("[!_]*.py")):
             found.setdefault(path.stem, path)
     return found
 

@@ -251,8 +251,8 @@ class Compute(Record):
     """Where models are asked: by default in the run's own process. None of it changes an answer."""
 
     pool: str | None = None
-    """A Prefect work pool with the deployment `inference/POOL`; `{devices}` in it is what the model wants: `gpu-{devices}`
-    is `gpu-1` or `gpu-8`."""
+    """A Prefect work pool with the deployment `inference/POOL`; `{devices}` in it is what the model wants:
+    `gpu-{devices}` is `gpu-1` or `gpu-8`."""
     cluster: str | None = None
     """Or a cluster back end, such as `slurm`."""
     replicas: int | None = Field(default=None, ge=1)

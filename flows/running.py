@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -25,20 +25,18 @@ console = Console(stderr=True, markup=False)  # what a server says is no markup
 def run_spec(spec: EvalSpec, ledger: Path, refresh: bool = False, as_json: bool = False) -> int:
     """Evaluate a spec, or resume the unfinished run of the same spec; the exit code."""
     with serving() as server:  # it starts while the spec is checked
+        from tasks.begin import begin
         from tasks.check import check
 
         book = Ledger(ledger)
         book.check()
         check(spec)
         reachable()
-        run_id = None if refresh else _unfinished(book, spec)
-        if run_id:
+        _check_place(spec)
+        run_id, resumed = begin(spec, book, refresh)
+        if resumed:
             console.print(f"resuming the unfinished run {run_id} of the same spec")
-        else:
-            from tasks.context import create
-
-            run_id = create(spec, book, refresh)
-        return _run(book, run_id, server, as_json)
+        return _run(book, spec, run_id, server, as_json)
 
 
 def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
@@ -56,24 +54,20 @@ def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
     with serving() as server:
         from tasks.check import check
 
+        spec = EvalSpec.model_validate_json(rows[0][2])
         _nobody_at(book, rows[0][0])
-        check(EvalSpec.model_validate_json(rows[0][2]))
+        check(spec)
         reachable()
-        return _run(book, rows[0][0], server, as_json)
+        _check_place(spec)
+        return _run(book, spec, rows[0][0], server, as_json)
 
 
-def _unfinished(book: Ledger, spec: EvalSpec) -> str | None:
-    """The unfinished run of the same spec that no living process is at."""
-    if not book.path.exists():
-        return None
-    with book.write() as con:
-        bury(con)
-        row = con.execute(
-            "SELECT run_id FROM runs WHERE spec_hash = ? AND state IN ('running', 'interrupted')"
-            " AND coalesce(lease, 0) < ? ORDER BY created DESC LIMIT 1",
-            [spec.hash, time.time()],
-        ).fetchone()
-    return row[0] if row else None
+def _check_place(spec: EvalSpec) -> None:
+    """Raise SpecError where workers should answer and cannot; Prefect is imported only where some should."""
+    if spec.compute.pool or spec.compute.cluster:
+        from tasks.dispatch import check_place
+
+        check_place(spec)
 
 
 def _nobody_at(book: Ledger, run_id: str) -> None:
@@ -86,10 +80,10 @@ def _nobody_at(book: Ledger, run_id: str) -> None:
         )
 
 
-def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> int:
+def _run(book: Ledger, spec: EvalSpec, run_id: str, server: Embedded | None, as_json: bool) -> int:
     again = f"assay resume {run_id} --ledger {book.path}"
     try:
-        state = _flow(book, run_id, server)
+        state = _flow(book, spec, run_id, server)
     except KeyboardInterrupt:
         console.print(f"\ninterrupted; what was answered is kept. To complete it: {again}", soft_wrap=True)
         return 130
@@ -108,27 +102,36 @@ def _run(book: Ledger, run_id: str, server: Embedded | None, as_json: bool) -> i
     return 0 if state == "done" else 1
 
 
-def _flow(book: Ledger, run_id: str, server: Embedded | None) -> str:
-    """Run the flow, with progress bars, on the server that there is; the run's state."""
+def _flow(book: Ledger, spec: EvalSpec, run_id: str, server: Embedded | None) -> str:
+    """Run the flow, with progress bars, on the server that there is; the run's state.
+
+    Raises KeyboardInterrupt where the flow run was cancelled.
+    """
     if server:
         os.environ["PREFECT_API_URL"] = server.url
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.evaluation import evaluation
+    from flows.form import EvalForm
     from tasks.steps import task_runs
 
     if server:
         server.ready()
     # a heartbeat thread would hold up the end of the flow by a second; the embedded server watches this process itself
     quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if server else {}
-    gc.set_threshold(200_000, 50, 1000)  # to search millions of long-lived things for cycles takes a third of a run
-    with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars(), book.kept():
-        final = evaluation(str(book.path.absolute()), run_id, return_state=True)
+    form = EvalForm.model_validate(spec.model_dump(mode="json"))
+    with temporary_settings(quiet), tags(f"assay-pid-{os.getpid()}", f"assay-run-{run_id}"), Bars():
+        final = evaluation(form, str(book.path.absolute()), run_id, return_state=True)
     if server:
         details = final.state_details
         drain(server.url, str(details.flow_run_id), task_runs())
-    return str(final.result())
+    told: Any = final.result(raise_on_failure=False)
+    if final.is_cancelled():
+        raise KeyboardInterrupt
+    if isinstance(told, BaseException):
+        raise told
+    return str(told["state"])
 
 
 class Bars:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from storage.ledger import Ledger
-from storage.spool import segment_paths, shard_path, sound
+from storage.spool import SEGMENTS, segment_paths, shard_path, sound
 
 # Which row of which file counts: the first answer to each request that the ledger has no answer to. Files are read
 # again for the wide columns, since to sort those would cost more.
@@ -114,7 +114,7 @@ def _remove(paths: Sequence[Path]) -> None:
 
 def orphans(con: duckdb.DuckDBPyConnection, spool: Path) -> list[str]:
     """The runs that left segments in the spool and live no more: whoever starts or resumes collects these first."""
-    folders = sorted({path.parent.name for path in spool.glob("*/*.[0-9][0-9][0-9][0-9][0-9].parquet")})
+    folders = sorted({path.parent.name for path in spool.glob(f"*/*{SEGMENTS}")})
     rows = con.execute("SELECT run_id FROM runs WHERE lease > epoch(now())").fetchall()
     alive = {run_id for (run_id,) in rows}
     return [name for name in folders if name not in alive]

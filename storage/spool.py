@@ -1,10 +1,11 @@
 """The spool: what passes between the parent, which has the ledger, and the workers, which never open it.
 
     LEDGER.spool/RUN/SHARD.parquet             what is to be asked, written by the parent
-    LEDGER.spool/RUN/SHARD.00007.parquet       a segment: what was answered, written by a worker, a file a batch
+    LEDGER.spool/RUN/SHARD.0-00007.parquet     a segment: what was answered, written by a worker, a file a batch
 
 A file is whole or not at all: it is written as `.part`, synced and renamed. A segment holds completions by their key;
-what they are the completions of stands in the shard beside it.
+what they are the completions of stands in the shard beside it. The number in front is that of the claim under which it
+was written (`storage.exchange`), 0 in the run's own process: so no two workers ever write the same file.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ SEGMENT = pa.schema(
 )  # fmt: skip
 
 
+SEGMENTS = ".[0-9]*-[0-9][0-9][0-9][0-9][0-9].parquet"
+"""What the name of a shard's segments ends in."""
+
+
 def shard_path(folder: Path, shard: str) -> Path:
     """Where a shard lies in a run's folder."""
     return folder / f"{shard}.parquet"
@@ -55,16 +60,16 @@ def shard_path(folder: Path, shard: str) -> Path:
 
 def segment_paths(folder: Path, shard: str = "*") -> list[Path]:
     """The segments of a shard, or of all, in the order of their numbers; whether they are whole is not looked at."""
-    return sorted(folder.glob(f"{shard}.[0-9][0-9][0-9][0-9][0-9].parquet"))
+    return sorted(folder.glob(f"{shard}{SEGMENTS}"))
 
 
-def write_segment(folder: Path, shard: str, number: int, completions: Sequence[Completion]) -> Path:
+def write_segment(folder: Path, shard: str, number: int, completions: Sequence[Completion], claim: int = 0) -> Path:
     """Put a batch of answers into the spool, whole or not at all; the segment's path. An earlier segment of the same
     number is not replaced: the next free number is taken."""
-    path = folder / f"{shard}.{number:05d}.parquet"
+    path = folder / f"{shard}.{claim}-{number:05d}.parquet"
     while path.exists():
         number += 1
-        path = folder / f"{shard}.{number:05d}.parquet"
+        path = folder / f"{shard}.{claim}-{number:05d}.parquet"
     now = datetime.now(UTC).replace(tzinfo=None)
     columns: dict[str, Any] = {"completion_key": [c.key for c in completions], "created": [now] * len(completions)}
     for name in SEGMENT.names:
@@ -224,6 +229,12 @@ def answered(folder: Path, shard: str) -> set[str]:
     for path in bad:
         path.unlink(missing_ok=True)
     for path in good:
-        table = pq.read_table(path, columns=["completion_key", "error"])
-        keys.update(table.filter(table["error"].is_null())["completion_key"].to_pylist())
+        keys.update(told_by(path))
+    return keys
+
+
+def told_by(segment: Path) -> list[str]:
+    """The keys of the completions in a segment, without the failures."""
+    table = pq.read_table(segment, columns=["completion_key", "error"])
+    keys: list[str] = table.filter(table["error"].is_null())["completion_key"].to_pylist()
     return keys

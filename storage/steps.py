@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import duckdb
@@ -164,6 +165,35 @@ def claim(con: duckdb.DuckDBPyConnection, run_id: str, seconds: float) -> None:
 def release(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """Give up what a run has claimed."""
     con.execute("DELETE FROM claims WHERE run_id = ?", [run_id])
+
+
+def record_shards(
+    con: duckdb.DuckDBPyConnection, run_id: str, shards: Sequence[str], receipts: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> None:  # fmt: skip
+    """Close shards, with what their receipts say of who answered them and how fast."""
+    con.execute(
+        "UPDATE shards SET state = 'done', finished = ? WHERE run_id = ? AND list_contains(?, shard)",
+        [now, run_id, list(shards)],
+    )
+    for told in receipts:
+        con.execute(
+            f"UPDATE shards SET {', '.join(f'{name} = ?' for name in RECEIPT)} WHERE run_id = ? AND shard = ?",
+            [*(told.get(name) for name in RECEIPT), run_id, told["shard"]],
+        )
+
+
+RECEIPT = ("worker", "device", "devices", "input_tokens", "output_tokens", "seconds", "load_seconds")
+
+
+def unfinished(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None]]:
+    """The runs that were cut off and had workers elsewhere, each with its spool where it named one."""
+    rows = con.execute(
+        "SELECT run_id, spec->>'$.compute.spool' FROM runs WHERE state IN ('running', 'interrupted')"
+        " AND coalesce(lease, 0) < epoch(now())"
+        " AND coalesce(spec->>'$.compute.pool', spec->>'$.compute.cluster') IS NOT NULL"
+    ).fetchall()
+    return [(run_id, spool) for run_id, spool in rows]
 
 
 def renew_lease(con: duckdb.DuckDBPyConnection, run_id: str, seconds: float) -> None:

@@ -33,7 +33,8 @@ def check(spec: EvalSpec) -> None:
     benchmarks, subjects = resolve(spec)
     for subject in subjects.values():
         adapter = model_adapter(subject.spec.adapter, spec.catalog)
-        if hasattr(adapter, "ready"):
+        here = subject.devices == 0 or not (spec.compute.pool or spec.compute.cluster)
+        if here and hasattr(adapter, "ready"):  # a worker elsewhere may have what this process lacks
             adapter.ready(subject.spec)
     divide(COLUMNS.empty_table(), spec.partitioner)
     for benchmark in benchmarks.values():

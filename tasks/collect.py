@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+
 from storage.collect import collect, orphans
-from storage.spool import shard_path
-from storage.steps import release
-from tasks.context import Run, now, open_run, spool_of
+from storage.exchange import Exchange
+from storage.spool import SEGMENTS, shard_path
+from storage.steps import bury, record_shards, release, unfinished
+from tasks.context import Run, exchange_of, now, open_run, spool_of
+from tasks.infer import receipt_name
 from tasks.steps import step
+from tasks.worker import Watch
+
+LOOK = 0.5
+"""Seconds between two looks at whether the workers of a dead run have ended."""
 
 
 @step("collect")
@@ -15,23 +24,43 @@ def collect_task(ledger: str, run_id: str, shards: list[str]) -> int:
     return close(open_run(ledger, run_id), shards)
 
 
-def close(run: Run, shards: list[str]) -> int:
+def close(run: Run, shards: Sequence[str]) -> int:
     """Take the segments of shards into the ledger, then remove the shards and give up the claims; how many came."""
+    local = Exchange(run.spool)
     got = collect(run.ledger, run.spool, run.id, shards)
+    receipts = [told for shard in shards if (told := local.told(receipt_name(shard)))]
     with run.ledger.write() as con:
-        con.execute(
-            "UPDATE shards SET state = 'done', finished = ? WHERE run_id = ? AND list_contains(?, shard)",
-            [now(), run.id, shards],
-        )
-        release(con, run.id)
-    for shard in shards:
-        shard_path(run.spool, shard).unlink(missing_ok=True)
+        record_shards(con, run.id, list(shards), receipts, now())
+        if not con.execute("FROM shards WHERE run_id = ? AND state = 'open' LIMIT 1", [run.id]).fetchone():
+            release(con, run.id)
+    local.drop(shard_path(run.spool, shard).name for shard in shards)
     return got.completions
 
 
 def collect_orphans(run: Run) -> int:
-    """Take in what runs that were cut off had answered; how many completions came."""
-    spool = spool_of(run.ledger.path)
+    """Take in what runs that were cut off had answered; how many completions came.
+
+    Their workers, where they had some elsewhere that still live, are told to end, and waited for: what they are asking
+    just now is not asked again.
+    """
+    with run.ledger.write() as con:
+        bury(con)
+        cut = unfinished(con)
+    for run_id, spool in cut:
+        dismiss(exchange_of(run.ledger.path, run_id, spool))
+    home = spool_of(run.ledger.path)
     with run.ledger.read() as con:
-        left = orphans(con, spool)
-    return sum(collect(run.ledger, spool / run_id, run_id).completions for run_id in left)
+        left = orphans(con, home)
+    return sum(collect(run.ledger, home / run_id, run_id).completions for run_id in left)
+
+
+def dismiss(place: Exchange) -> None:
+    """End the jobs of a run that died, wait until its workers have ended, and have their segments in its folder."""
+    jobs = place.names("*.job.json")
+    if not jobs:
+        return
+    place.drop(jobs)
+    watch = Watch(place)
+    while any(watch.alive(worker) for worker in place.names("*.worker.json")):
+        time.sleep(LOOK)
+    place.take(place.names(f"*{SEGMENTS}"))

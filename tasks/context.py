@@ -28,6 +28,7 @@ from assay.functions import load_functions
 from assay.keys import key
 from assay.spec import Benchmark, EvalSpec, ModelSpec
 from assay.types import ModelInfo, Sampling
+from storage.exchange import Exchange, exchange
 from storage.ledger import Ledger
 from tasks.manifest import versions
 
@@ -46,6 +47,8 @@ class Subject:
     key: str
     spec: ModelSpec
     info: ModelInfo
+    devices: int = 1
+    """That one replica wants; 0: it is asked from the run's own process."""
 
 
 @dataclass
@@ -159,6 +162,15 @@ def spool_of(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + ".spool")
 
 
+def exchange_of(ledger: Path, run_id: str, spool: str | None) -> Exchange:
+    """Where a run and its workers hand each other files: under `spool`, else in the run's folder beside the ledger.
+
+    Raises SpecError where it cannot be reached.
+    """
+    folder, place = spool_of(ledger) / run_id, spool or os.environ.get("ASSAY_SPOOL")
+    return exchange(f"{place.rstrip('/')}/{run_id}" if place else folder.absolute(), folder)
+
+
 def now() -> datetime:
     """The time as the ledger keeps it: UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
@@ -175,8 +187,10 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
     subjects: dict[str, Subject] = {}
     for given in spec.models:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given
-        info = model_adapter(model.adapter, spec.catalog).describe(model)
-        subject = Subject(key(model.adapter, dict(info.identity)), model, info)
+        adapter = model_adapter(model.adapter, spec.catalog)
+        info = adapter.describe(model)
+        devices = getattr(adapter, "DEVICES", 1) if model.devices is None else model.devices
+        subject = Subject(key(model.adapter, dict(info.identity)), model, info, devices)
         if subject.key in subjects:
             raise SpecError(f"{model.label} and {subjects[subject.key].spec.label} are the same model: name it once")
         subjects[subject.key] = subject

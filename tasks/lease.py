@@ -42,6 +42,7 @@ def _set(run: Run, state: str, flow_run: str) -> None:
             [state, time.time() + LEASE, os.getpid(), socket.gethostname(), flow_run, run.id],
         )
         con.execute("DELETE FROM steps WHERE run_id = ? AND state = 'failed'", [run.id])
+        con.execute("UPDATE shards SET state = 'cut off' WHERE run_id = ? AND state = 'open'", [run.id])
 
 
 def _renew(run: Run, stop: threading.Event) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import duckdb
 
-from storage.steps import Written, bury, claim, open_columns, open_requests, write_shards
+from storage.steps import claim, open_columns, open_requests, write_shards
+from tasks.collect import collect_orphans
 from tasks.context import LEASE, Run, now, open_run
 from tasks.divide import divide
 from tasks.progress import advance
@@ -31,8 +31,8 @@ def plan(run: Run, model: str, round: int = 0) -> list[str]:
     names = run.alive(run.benchmarks, model)
     prompted = [key for name in names for key in run.prompted(name, model)]
     while prompted:
+        collect_orphans(run)  # of a run that died meanwhile, whose requests are open again
         with run.ledger.write() as con:
-            bury(con)
             counts = open_requests(con, run.id, model, prompted)
             left = _without_failures(con, run)
             if left:
@@ -60,16 +60,18 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
     [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
-    shards = divide(open_columns(con), run.spec.partitioner, f"{model[:8]}-{before:04d}-")
+    columns = open_columns(con)
+    shards = divide(columns, run.spec.partitioner, f"{model[:8]}-{before:04d}-")
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)
+    rows = [(run.id, s.shard, model, round, s.requests, shards.costs[s.shard], str(s.path), now()) for s in written]
+    con.register("columns", columns)
+    con.register("assignment", shards.assignment)
     con.executemany(
-        "INSERT INTO shards (run_id, shard, model_key, round, requests, cost, path, state, started)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_row(run, model, round, shard, shards.costs[shard.shard]) for shard in written],
+        "INSERT INTO shards (run_id, shard, model_key, round, requests, cost, path, state, started, bytes, allowance)"
+        " SELECT $1, $2, $3, $4, $5, $6, $7, 'open', $8, sum(bytes + header_bytes),"
+        " sum(max_tokens) FILTER (kind = 'generate')"
+        " FROM assignment JOIN columns USING (completion_key) WHERE shard = $2",
+        rows,
     )
     return [shard.shard for shard in written]
-
-
-def _row(run: Run, model: str, round: int, shard: Written, cost: float) -> tuple[Any, ...]:
-    return run.id, shard.shard, model, round, shard.requests, cost, str(shard.path), "open", now()

@@ -39,7 +39,7 @@ def postprocess(run: Run, name: str, model: str) -> None:
             advance("score", record.rows)
             return
         for chunk in filter(None, replies(run, benchmark, model, prompted)):
-            rows = [row for item in chunk for row in _predictions(item, read)]
+            rows = [row for item in chunk for row in predictions(item, read)]
             table = pa.table(dict(zip(PREDICTIONS.names, zip(*rows, strict=True), strict=True)), schema=PREDICTIONS)
             run.put("predictions", step_key, table)
             record.rows += len(chunk)
@@ -54,7 +54,8 @@ PREDICTIONS = pa.schema(
 )  # fmt: skip
 
 
-def _predictions(item: Item, read: list[Reading]) -> Iterator[tuple[Any, ...]]:
+def predictions(item: Item, read: list[Reading]) -> Iterator[tuple[Any, ...]]:
+    """What the filters read in a reply: a row each, in the order of the table's columns."""
     ordinal, sample_key, replica, fields, reply = item
     sample = loads(fields)
     for reading in read:

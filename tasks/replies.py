@@ -40,7 +40,7 @@ def replies(run: Run, benchmark: Benchmark, model: str, prompted: list[str]) -> 
         values = {"model": model, "prompted": prompted[0], "prepared": prepared, "start": start, "end": start + CHUNK}
         with run.ledger.read() as con:
             found = columns(con.sql(MERGED if merged else REPLIES, params=values).to_arrow_table())
-        yield list(_items(found, len(benchmark.prompt.delimiter)))
+        yield list(items(found, len(benchmark.prompt.delimiter)))
 
 
 def _last(run: Run, prompted: str) -> int:
@@ -49,7 +49,7 @@ def _last(run: Run, prompted: str) -> int:
     return -1 if last is None else int(last)
 
 
-def _items(found: dict[str, list[Any]], delimiter: int) -> Iterator[Item]:
+def items(found: dict[str, list[Any]], delimiter: int) -> Iterator[Item]:
     """The rows of a query as they are read: the choices without the delimiter in front of them."""
     place, reply = list(zip(*[found[name] for name in PLACE], strict=True)), [found[name] for name in REPLY]
     for where, row in zip(place, zip(*reply, strict=True), strict=True):

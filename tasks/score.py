@@ -76,13 +76,13 @@ def _scores(name: str, row: tuple[Any, ...], by_filter: dict[str, dict[str, Scor
     found = None if value is None else orjson.loads(value)
     result = []
     for one in by_filter.get(filter_, {}).values():
-        scored = _score(name, one, found, sample)
-        detail = None if scored.detail is None else orjson.dumps(scored.detail).decode()
-        result.append((ordinal, sample_key, replica, filter_, one.scorer, scored.value, scored.weight, detail))
+        given = score_of(name, one, found, sample)
+        detail = None if given.detail is None else orjson.dumps(given.detail).decode()
+        result.append((ordinal, sample_key, replica, filter_, one.scorer, given.value, given.weight, detail))
     return result
 
 
-def _score(name: str, one: Scoring, found: Any, sample: dict[str, Any]) -> Scored:
+def score_of(name: str, one: Scoring, found: Any, sample: dict[str, Any]) -> Scored:
     """One sample's score; an answer that could not be read scores 0 and is counted as such."""
     if found is None:
         return Scored(0.0)

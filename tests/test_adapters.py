@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import library, model_adapter, model_adapters
+from adapters import adapter_names, library, model_adapter
 from assay.errors import ModelError, SpecError
 from assay.spec import ModelSpec
 
@@ -43,7 +43,7 @@ def distribution(folder: Path, points: str) -> None:
 
 def test_ours() -> None:
     assert model_adapter("echo").__name__ == "adapters.models.echo"
-    assert {"echo", "openai"} <= set(model_adapters())
+    assert {"echo", "openai"} <= set(adapter_names("models"))
 
 
 def test_a_users_folder(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_users_folder(tmp_path: Path) -> None:
     module = model_adapter("loud", [tmp_path, folder])
     assert module.describe(ModelSpec(adapter="loud", path="x")).identity == {"path": "x"}
     assert model_adapter("loud", [folder]) is module
-    assert "_helper" not in model_adapters([folder])
+    assert "_helper" not in adapter_names("models", [folder])
 
 
 def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

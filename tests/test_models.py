@@ -16,7 +16,7 @@ import pytest
 from api_server import MODEL, ApiServer
 from conftest import STORIES
 
-from adapters import model_adapter, model_adapters
+from adapters import adapter_names, model_adapter
 from assay.errors import ModelError, SpecError
 from assay.keys import canonical
 from assay.spec import ModelSpec
@@ -79,7 +79,7 @@ class Subject:
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.id)
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     case: Case = request.param
-    if case.adapter not in model_adapters():
+    if case.adapter not in adapter_names("models"):
         pytest.skip(f"there is no adapter {case.adapter}")
     for package in case.needs:
         if importlib.util.find_spec(package) is None:

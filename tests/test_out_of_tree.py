@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from adapters import model_adapters
+from adapters import adapter_names
 from assay.catalog import benchmark_ids, load_spec, make_spec, model_names, suite_names
 from assay.errors import SpecError
 from assay.extract import extractor
@@ -133,7 +133,7 @@ def test_a_distribution_brings_each_of_them(bare: Path, monkeypatch: pytest.Monk
         make_spec(spec, ["model.options={}"])
     monkeypatch.syspath_prepend(bare)
     assert {"capitals", "plus"} <= set(benchmark_ids())
-    assert "rules" in model_names() and "small" in suite_names() and "program" in model_adapters()
+    assert "rules" in model_names() and "small" in suite_names() and "program" in adapter_names("models")
     assert not any(name in registry for name, registry in REGISTRIES.items())
     evaluated(spec, bare / "l.duckdb")
 

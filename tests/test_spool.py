@@ -212,7 +212,7 @@ def test_a_torn_segment_is_left_out(book: Ledger, tmp_path: Path, harm: str) -> 
     (requests,) = read_requests(shard.path)
     write_segment(tmp_path, shard.shard, 0, answers(requests[:2]))
     torn = write_segment(tmp_path, shard.shard, 0, answers(requests[2:]))
-    assert torn.name == f"{shard.shard}.00001.parquet"
+    assert torn.name == f"{shard.shard}.0-00001.parquet"
     data = torn.read_bytes()
     if harm == "part":
         torn.rename(torn.with_name(torn.name + ".part"))

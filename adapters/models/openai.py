@@ -29,6 +29,7 @@ from assay.errors import AssayError, ModelError, SpecError, unknown
 from assay.spec import ModelSpec, explain
 from assay.types import Completion, ModelInfo, Request
 
+DEVICES = 0
 KEY = "OPENAI_API_KEY"
 PASSING = frozenset({408, 409, 425, 429})
 FOR_ALL = frozenset({401, 402, 404, 405})

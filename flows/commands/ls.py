@@ -65,9 +65,9 @@ def _models(catalogs: tuple[Path, ...]) -> Listing:
 
 
 def _adapters(catalogs: tuple[Path, ...]) -> Listing:
-    from adapters import model_adapters
+    from adapters import adapter_names
 
-    return ("adapter",), [(name,) for name in model_adapters(catalogs)]
+    return ("adapter",), [(name,) for name in adapter_names("models", catalogs)]
 
 
 def _runs(ledger: Path) -> Listing:

@@ -1,0 +1,180 @@
+"""The place through which a run and its workers hand each other files: a folder, or any fsspec URL (`s3://…`, `gs://…`).
+
+    RUN/JOB.job.json               what a worker has to know; rewritten by the run while it lives, gone when it is over
+    RUN/SHARD.parquet              what is to be asked
+    RUN/SHARD.claim-0001.json      which worker has it; the highest number counts
+    RUN/SHARD.1-00007.parquet      a segment: what was answered, under that claim
+    RUN/SHARD.receipt.json         all of it has been asked: how much, how fast
+    RUN/WORKER.worker.json         a worker's heartbeat, with how far it is
+
+Every file is whole or not there. Elsewhere than on a disk, files are worked on in a folder of the process's own and put
+there when they are done (`give`), or fetched when they are wanted (`take`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from assay.errors import LedgerError, SpecError
+from storage.spool import publish, whole
+
+
+class Exchange:
+    """A folder on a disk that all of them reach."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        """Where this process reads and writes the files."""
+        self.url = str(folder)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """The names of the files that are there, sorted; none where there is no folder yet."""
+        return sorted(name for name in self._names() if fnmatch(name, pattern) and not name.endswith(".part"))
+
+    def _names(self) -> Iterable[str]:
+        return (path.name for path in self.folder.iterdir()) if self.folder.is_dir() else ()
+
+    def give(self, names: Sequence[str]) -> None:
+        """Have files that this process wrote in `folder` be there for the others."""
+
+    def take(self, names: Sequence[str]) -> list[Path]:
+        """Files that others wrote, to be read. Raises FileNotFoundError where one is not there any more."""
+        return [self.folder / name for name in names]
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Have files be there no more, for anybody."""
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def say(self, name: str, told: dict[str, Any]) -> None:
+        """Write a small JSON file, in place of what stood there. Raises LedgerError where the disk takes no more."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with whole(self.folder / name) as part:
+            part.write_text(json.dumps(told))
+
+    def told(self, name: str) -> dict[str, Any] | None:
+        """What a small JSON file says; None where there is none."""
+        try:
+            return _parsed((self.folder / name).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def first(self, name: str, told: dict[str, Any]) -> bool:
+        """Write a small JSON file, unless it is there; of several who try at once, one gets True."""
+        part = self.folder / f"{name}.{os.getpid()}.part"
+        part.write_text(json.dumps(told))
+        try:
+            os.link(part, self.folder / name)  # as O_EXCL, but nobody ever sees it empty; atomic on NFS too
+        except FileExistsError:
+            return False
+        finally:
+            part.unlink()
+        return True
+
+
+class Remote(Exchange):
+    """Under an fsspec URL; `folder` is this process's own.
+
+    `first` is atomic where the store can write a file only if it is absent (S3, GCS). Elsewhere two workers may take
+    the same shard, and its answers count once.
+    """
+
+    def __init__(self, url: str, folder: Path | None = None) -> None:
+        super().__init__(folder or Path(tempfile.mkdtemp(prefix="assay-spool-")))
+        self.url = url
+        try:  # a connection of its own: the heartbeat's thread has another
+            self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
+            self.fs.makedirs(self.root, exist_ok=True)
+        except (ImportError, ValueError, OSError) as error:
+            raise SpecError(f"the spool {url} cannot be reached: {error}") from error
+
+    def _names(self) -> Iterable[str]:
+        self.fs.invalidate_cache()
+        try:
+            return [path.rstrip("/").rpartition("/")[2] for path in self.fs.ls(self.root, detail=False)]
+        except FileNotFoundError:
+            return ()
+
+    def _put(self, name: str, data: bytes) -> None:
+        path = f"{self.root}/{name}"
+        try:
+            self.fs.pipe_file(f"{path}.part", data)
+            self.fs.mv(f"{path}.part", path)
+        except OSError as error:
+            raise LedgerError(f"the spool {self.url} cannot be written: {error}") from error
+
+    def give(self, names: Sequence[str]) -> None:
+        """Have files that this process wrote in `folder` be there for the others."""
+        for name in names:
+            self._put(name, (self.folder / name).read_bytes())
+
+    def take(self, names: Sequence[str]) -> list[Path]:
+        """Files that others wrote, fetched unless they are here. Raises FileNotFoundError."""
+        for name in names:
+            path = self.folder / name
+            if not path.exists():
+                part = path.with_name(name + ".part")
+                part.write_bytes(self.fs.cat_file(f"{self.root}/{name}"))
+                publish(part, path)
+        return super().take(names)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Have files be there no more, for anybody."""
+        names = list(names)
+        super().drop(names)
+        for name in names:
+            if self.fs.exists(f"{self.root}/{name}"):
+                self.fs.rm_file(f"{self.root}/{name}")
+
+    def say(self, name: str, told: dict[str, Any]) -> None:
+        """Write a small JSON file, in place of what stood there."""
+        self._put(name, json.dumps(told).encode())
+
+    def told(self, name: str) -> dict[str, Any] | None:
+        """What a small JSON file says; None where there is none."""
+        try:
+            return _parsed(self.fs.cat_file(f"{self.root}/{name}"))
+        except FileNotFoundError:
+            return None
+
+    def first(self, name: str, told: dict[str, Any]) -> bool:
+        """Write a small JSON file, unless it is there."""
+        try:
+            self.fs.pipe_file(f"{self.root}/{name}", json.dumps(told).encode(), mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+
+def exchange(url: str | Path, folder: Path | None = None) -> Exchange:
+    """The exchange at a folder or URL; files of a URL are worked on in `folder`, by default a temporary one.
+
+    Raises SpecError where the URL's kind is not known or cannot be reached.
+    """
+    text = str(url)
+    if "://" not in text:
+        return Exchange(Path(text))
+    protocol = text.partition("://")[0]
+    try:
+        local = issubclass(fsspec.get_filesystem_class(protocol), LocalFileSystem)
+    except (ImportError, ValueError) as error:
+        raise SpecError(f"the spool {text}: {error}") from error
+    return Exchange(Path(text.partition("://")[2])) if local else Remote(text, folder)
+
+
+def _parsed(data: bytes) -> dict[str, Any] | None:
+    """What is being replaced on a store that is not atomic may be cut: the next look sees it."""
+    try:
+        told: dict[str, Any] = json.loads(data)
+    except ValueError:
+        return None
+    return told
