@@ -80,16 +80,28 @@ def summarize_scores(scores: Scores, step: Step, n_errors: int = 0, seed: int = 
 
 def measure(scores: Scores, step: Step, seed: int = 0) -> Figure:
     """One figure of some scores, with its error: the metric's own, else the bootstrap's."""
-    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
-    function = metric.fitting(name, scores, **options)
+    function, options = _fitting(scores, step)
     if len(scores.values) == 0:
         return Figure(None)
     value = function(scores, **options)
     if isinstance(value, Figure) or value is None:
         return value or Figure(None)
+    return bootstrap(float(value), design(scores), replicates_of(scores, step), seed)
+
+
+def replicates_of(scores: Scores, step: Step) -> Callable[[Floats], Floats]:
+    """What a metric is on resamples: of a block (replicates x samples) of how often each sample counts, one value each.
+
+    Raises SpecError as `summarize_scores` does.
+    """
+    function, options = _fitting(scores, step)
     replicates: Resampled | None = getattr(function, "replicates", None)
-    again = replicates(scores, **options) if replicates else _one_by_one(function, scores, options)
-    return bootstrap(float(value), design(scores), again, seed)
+    return replicates(scores, **options) if replicates else _one_by_one(function, scores, options)
+
+
+def _fitting(scores: Scores, step: Step) -> tuple[Metric, dict[str, Any]]:
+    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    return metric.fitting(name, scores, **options), options
 
 
 def take(scores: Scores, which: np.ndarray) -> Scores:
@@ -134,19 +146,38 @@ def _by_ratio(scores: Scores, weights: Floats, scale: float, exponential: bool) 
     return figure(value, stderr, interval, "delta")
 
 
+def _ratios(scale: float, weighted: bool, exponential: bool) -> Resampled:
+    """The same on resamples."""
+
+    def replicates(scores: Scores) -> Callable[[Floats], Floats]:
+        weights = scores.weights if weighted else np.ones(len(scores.values))
+
+        def values(block: Floats) -> Floats:
+            with np.errstate(all="ignore"):
+                ratios = scale * (block @ scores.values) / (block @ weights)
+                return np.asarray(np.exp(ratios) if exponential else ratios)
+
+        return values
+
+    return replicates
+
+
 @metric
+@resampled(_ratios(-1.0, weighted=False, exponential=True))
 def perplexity(scores: Scores) -> Figure:
     """e to the power of minus the mean log-probability."""
     return _by_ratio(scores, np.ones(len(scores.values)), -1.0, exponential=True)
 
 
 @metric
+@resampled(_ratios(-1.0, weighted=True, exponential=True))
 def weighted_perplexity(scores: Scores) -> Figure:
     """e to the power of minus Σ log-probability / Σ weight: a word's perplexity where the weights are words."""
     return _by_ratio(scores, scores.weights, -1.0, exponential=True)
 
 
 @metric
+@resampled(_ratios(-1.0 / math.log(2), weighted=True, exponential=False))
 def weighted_bits(scores: Scores) -> Figure:
     """- Σ log-probability / Σ weight / ln 2: bits a byte where the weights are bytes."""
     return _by_ratio(scores, scores.weights, -1.0 / math.log(2), exponential=False)

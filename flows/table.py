@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from assay.shown import interval
 from flows.show import printable
 from storage.ledger import Ledger
 from storage.results import FAILED
@@ -48,18 +49,8 @@ def print_whole(table: Table) -> None:
 
 def cell(row: dict[str, Any]) -> str:
     """A figure as a table shows it: `0.712 [0.655, 0.762]`, and how many answers are missing."""
-    if row["value"] is None:
-        shown = "none"
-    else:
-        shown = number(row["value"])
-        if row["ci_low"] is not None:
-            shown += f" [{number(row['ci_low'])}, {number(row['ci_high'])}]"
+    shown = interval(row["value"], row["ci_low"], row["ci_high"])
     return shown + (f" ({row['n_errors']} missing)" if row["n_errors"] else "")
-
-
-def number(value: float) -> str:
-    """Four significant digits at most, never an exponent for what fits a table."""
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}" if abs(value) < 1e6 else f"{value:.3g}"
 
 
 def troubles(book: Ledger, run_id: str) -> list[str]:
