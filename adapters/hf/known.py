@@ -22,15 +22,14 @@ from adapters.hf.folder import (
     tokenizer_files,
     weights_of,
 )
+from adapters.hf.halves import KINDS
 from adapters.hf.options import Common
 from adapters.hf.texts import Texts
 from assay.errors import ModelError
 from assay.keys import digest, key
 from assay.spec import ModelSpec
-from assay.types import ModelInfo
+from assay.types import Kind, Message, ModelInfo, Request
 
-SCORING = frozenset({"loglikelihood", "rolling", "choice"})
-KINDS = SCORING | {"generate"}
 INCIDENTAL = ("transformers_version", "_name_or_path", "use_cache", "torch_dtype", "dtype")
 """Keys of a configuration that change no answer, or are in the identity by themselves."""
 
@@ -116,6 +115,11 @@ def texts_of(spec: ModelSpec, options: Common, model: Known) -> Texts:
     """The tokenizer with the templates around it. Raises ModelError where it does not load."""
     tokenizer = load_tokenizer(model.tokenizer, options.trust_remote_code)
     return Texts(tokenizer, spec.meta_template, model.chat, options.add_bos)
+
+
+def text_of(spec: ModelSpec, options: Common, messages: Sequence[Message], kind: Kind) -> str:
+    """The text that the model gets for messages, before it is cut to its length; only the tokenizer is loaded."""
+    return texts_of(spec, options, known(spec, options)).prompt(Request("", kind, messages)).text
 
 
 def stops_of(model: Known, tokenizer: Any) -> frozenset[int]:

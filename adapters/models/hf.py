@@ -7,18 +7,18 @@ would fill it. The options are those of `adapters/hf/options.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from adapters.hf.folder import SMALL, WEIGHTS
-from adapters.hf.known import KINDS, SCORING, adapter_identity, identity, info, known, stops_of, texts_of
+from adapters.hf.halves import Halves
+from adapters.hf.known import adapter_identity, identity, info, known, stops_of, text_of, texts_of
 from adapters.hf.options import Options, options_of
 from assay.errors import ModelError
 from assay.spec import ModelSpec
-from assay.types import Completion, Kind, Message, Model, ModelInfo, Request
+from assay.types import Kind, Message, Model, ModelInfo
 
 
 def describe(spec: ModelSpec) -> ModelInfo:
@@ -51,7 +51,7 @@ def load(spec: ModelSpec) -> Model:
     peft = Path(options.peft).expanduser() if options.peft else None
     texts = texts_of(spec, options, model)
     engine = load_engine(Paths(model.folder.path, peft), model.dtype, model.max_length, options)
-    return HF(Likelihood(engine, texts), Generation(engine, texts, stops_of(model, texts.tokenizer)))
+    return Halves("hf", Likelihood(engine, texts), Generation(engine, texts, stops_of(model, texts.tokenizer)))
 
 
 def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
@@ -59,20 +59,4 @@ def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
 
     Raises SpecError and ModelError as `load` does, ModelError for a dialogue that the chat template refuses.
     """
-    options = options_of(spec, Options)
-    return texts_of(spec, options, known(spec, options)).prompt(Request("", kind, messages)).text
-
-
-class HF:
-    """A loaded model: one half scores texts, the other writes them."""
-
-    def __init__(self, likelihood: Any, generation: Any) -> None:
-        self.likelihood, self.generation = likelihood, generation
-
-    def answer(self, requests: Sequence[Request]) -> Iterator[Sequence[Completion]]:
-        """The completions of all requests, a batch as soon as it is done; what fails has an error."""
-        other = [r for r in requests if r.kind not in KINDS]
-        if other:
-            yield [Completion(r.key, error=f"hf cannot answer requests of kind {r.kind!r}") for r in other]
-        yield from self.likelihood.answer([r for r in requests if r.kind in SCORING])
-        yield from self.generation.answer([r for r in requests if r.kind == "generate"])
+    return text_of(spec, options_of(spec, Options), messages, kind)

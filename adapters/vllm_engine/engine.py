@@ -1,0 +1,132 @@
+"""vLLM's engine as a stream: prompts go in as fast as it takes them, and their results come out as they are done."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from adapters import library
+from adapters.hf.batches import Failure
+from adapters.hf.known import Known
+from adapters.vllm_engine.options import Options
+from assay.errors import ModelError
+
+AHEAD = 1024
+"""Prompts that the engine is given before the first of them is done: more than it computes at once."""
+BATCH = 64
+"""Results in a batch at most, but for those of one step."""
+SECONDS = 2.0
+"""How long a batch is waited for."""
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as the largest rank."""
+ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",  # the run shows its own progress
+    "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # for the one token that is asked for after a full window, and not seen
+}
+
+T = TypeVar("T")
+
+
+class Prompt(NamedTuple, Generic[T]):
+    """Tokens to go on with, what is wanted of them, and for whom."""
+
+    item: T
+    tokens: Sequence[int]
+    wanted: Mapping[str, Any]
+    """As vLLM's SamplingParams."""
+
+
+class Engine:
+    """A model that vLLM has loaded."""
+
+    def __init__(self, llm: Any, lora: Any) -> None:
+        self.engine, self.lora = llm.llm_engine, lora
+        self.params: Any = library("vllm", "vllm").SamplingParams
+        self.tokens: Any = library("vllm.inputs", "vllm").tokens_input
+        self.refusals = (library("vllm.exceptions", "vllm").VLLMClientError, ValueError)
+        self.count = 0
+
+    def run(self, prompts: Iterable[Prompt[T]]) -> Iterator[list[tuple[T, Any]]]:
+        """Each prompt's item with its result, or with a Failure where there is none: a batch every 64 or two seconds.
+
+        Raises what the engine raises when it breaks down. A caller that stops ends the prompts under way.
+        """
+        source, waiting = iter(prompts), dict[str, T]()
+        done: list[tuple[T, Any]] = []
+        since = time.monotonic()
+        try:
+            while True:
+                for prompt in islice(source, AHEAD - len(waiting)):
+                    try:
+                        waiting[self.add(prompt)] = prompt.item
+                    except self.refusals as error:
+                        done.append((prompt.item, Failure(f"{type(error).__name__}: {error}")))
+                if not waiting:
+                    break
+                finished = [output for output in self.engine.step() if output.finished]
+                done += [(waiting.pop(output.request_id), _result(output)) for output in finished]
+                if done and (len(done) >= BATCH or time.monotonic() - since > SECONDS):
+                    yield done
+                    done, since = [], time.monotonic()
+            if done:
+                yield done
+        finally:
+            if waiting:
+                self.engine.abort_request(list(waiting))
+
+    def add(self, prompt: Prompt[Any]) -> str:
+        """The name under which the engine has taken a prompt."""
+        self.count += 1
+        kind = library("vllm.sampling_params", "vllm").RequestOutputKind.FINAL_ONLY
+        wanted = self.params(**prompt.wanted, output_kind=kind)
+        self.engine.add_request(str(self.count), self.tokens(list(prompt.tokens)), wanted, lora_request=self.lora)
+        return str(self.count)
+
+
+def load_engine(model: Known, options: Options) -> Engine:
+    """The model in vLLM. Raises ModelError where the library is missing or the model does not load."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    vllm = library("vllm", "vllm")
+    lora = Path(options.lora).expanduser().resolve() if options.lora else None
+    try:
+        llm = vllm.LLM(**arguments(model, options), **options.engine)
+        request = library("vllm.lora.request", "vllm").LoRARequest("lora", 1, str(lora)) if lora else None
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, ImportError) as error:
+        raise ModelError(f"model {model.folder.path} does not load: {type(error).__name__}: {error}") from error
+    return Engine(llm, request)
+
+
+def arguments(model: Known, options: Options) -> dict[str, Any]:
+    """What `vllm.LLM` is told. The window is one token wider: vLLM counts the token that is asked for."""
+    told: dict[str, Any] = {
+        "model": str(model.folder.path), "tokenizer": str(model.tokenizer), "dtype": model.dtype,
+        "max_model_len": model.max_length + 1, "trust_remote_code": options.trust_remote_code,
+        "generation_config": "vllm", "use_tqdm_on_load": False, "enable_prefix_caching": options.prefix_caching,
+        "tensor_parallel_size": options.tensor_parallel_size,
+        "pipeline_parallel_size": options.pipeline_parallel_size, "enforce_eager": options.enforce_eager,
+    }  # fmt: skip
+    for name in ("quantization", "gpu_memory_utilization", "max_num_seqs"):
+        if (value := getattr(options, name)) is not None:
+            told[name] = value
+    if options.lora:
+        told |= {"enable_lora": True, "max_lora_rank": _rank(Path(options.lora).expanduser())}
+    return told
+
+
+def _rank(folder: Path) -> int:
+    config = json.loads((folder / "adapter_config.json").read_text())
+    rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
+    return next((known for known in LORA_RANKS if known >= rank), rank)
+
+
+def _result(output: Any) -> Any:
+    (written,) = output.outputs
+    ended = written.finish_reason in ("stop", "length")
+    return output if ended else Failure(f"vLLM ended it: {written.finish_reason}")
