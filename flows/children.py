@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,8 @@ SHORT = 10.0
 """A process that lives less long than so many seconds has not come up."""
 TRIES = 5
 """So often in a row is one that does not come up started again."""
+PIDS = "children.json"
+SAME = 5.0
 END = 20.0
 """Seconds that a process has to end before it is killed."""
 
@@ -33,7 +36,7 @@ class Child:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it; what it says is in its log."""
-        self.began = time.monotonic()
+        self.began, self.born = time.monotonic(), time.time()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -54,6 +57,7 @@ class Child:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(END)
         kill([*family, *_family(self.process.pid)])
+        self.process.kill()
         self.process.wait()
 
 
@@ -69,6 +73,11 @@ class Children:
     ) -> None:
         """Start a process and keep it running; `how` is the signal that ends it."""
         self.all.append((Child(name, command, env, self.logs / f"{name}.log", **more), how))
+        self.note()
+
+    def note(self) -> None:
+        """Write down who they are, for `end_orphans`."""
+        (self.logs / PIDS).write_text(json.dumps([(child.process.pid, child.born) for child, _ in self.all]))
 
     def look(self) -> None:
         """Start again what has died. Raises AssayError where one does not come up."""
@@ -81,6 +90,7 @@ class Children:
                 raise AssayError(f"{child.name} does not come up: it ended {TRIES} times with {code}; see {child.log}")
             self.say(f"{child.name} ended with {code} and is started again; see {child.log}")
             child.process = child.start()
+            self.note()
 
     def until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait until something is ready. Raises AssayError where it is not after so many seconds."""
@@ -98,6 +108,16 @@ class Children:
             child.end(how)
 
 
+def end_orphans(logs: Path) -> None:
+    """Kill what is left of processes whose keeper was killed."""
+    path = logs / PIDS
+    for pid, born in json.loads(path.read_text()) if path.exists() else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left = psutil.Process(pid)
+            if abs(left.create_time() - born) < SAME:  # else the number has gone to another process
+                kill([*_family(pid), left])
+
+
 def _family(pid: int) -> list[psutil.Process]:
     """Whatever a process has started, directly or not."""
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -106,10 +126,11 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def kill(processes: Sequence[psutil.Process]) -> None:
-    """Kill processes that are still there."""
+    """Kill processes that are still there, and wait until they are gone."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(processes, timeout=END)
 
 
 def as_user(name: str) -> dict[str, Any]:

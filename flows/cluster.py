@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from assay.errors import AssayError, SpecError
 from flows import database
-from flows.children import Children
+from flows.children import Children, end_orphans
 from flows.server import SETTINGS, home
 
 ROOT = Path(__file__).parent.parent
@@ -65,10 +65,12 @@ class Cluster:
         self.children.keep("server", [sys.executable, "-m", "prefect", *server], env)
         self.children.until(self.answers, "the Prefect server", STARTUP)
         os.environ.update(self.env)  # for Prefect, which reads it when it is imported
-        from flows.pools import limits, make_pools
+        from flows.pools import bury, limits, make_pools
 
         pools = limits()
         make_pools(pools)
+        if left := bury(pools):
+            self.say(f"{left} runs of last time were cut off and are marked Crashed; `assay resume` completes them")
         self.deploy()
         for pool, limit in pools.items():
             if limit:
@@ -163,6 +165,7 @@ def main(port: int, postgres: bool, gpu_python: Path) -> None:
         signal.signal(one, signal.default_int_handler)
     try:
         with alone(home() / "cluster"):
+            end_orphans(home() / "cluster" / "logs")
             check(port, gpu_python)
             if postgres:
                 database.install()

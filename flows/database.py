@@ -63,35 +63,33 @@ SETTINGS = {
 def _start_postgres(children: Children, data: Path) -> str:
     programs, port = _postgres(), free_port()
     assert programs is not None
-    password = _password(data.parent / "postgres.password")
     if not (data / "PG_VERSION").exists():
-        _init(programs, data, password)
+        _init(programs, data)
     command = [programs / "postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1"]
     command += ["-c", "unix_socket_directories=", "-c", "max_connections=200"]
     how = signal.SIGINT  # ends it without waiting until its clients go
     children.keep("postgresql", [str(word) for word in command], {"PATH": os.defpath}, how, cwd=data, **as_user(OWNER))
     ask = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     children.until(lambda: _works(ask), "PostgreSQL", READY)
-    return f"postgresql+asyncpg://{OWNER}:{password}@127.0.0.1:{port}/postgres"
+    return f"postgresql+asyncpg://{OWNER}:{_password(_secret(data))}@127.0.0.1:{port}/postgres"
 
 
-def _init(programs: Path, data: Path, password: str) -> None:
+def _init(programs: Path, data: Path) -> None:
     data.mkdir(parents=True)
+    _password(_secret(data))
     if os.geteuid() == 0:
         shutil.chown(data, OWNER, OWNER)
-    read, write = os.pipe()
-    os.write(write, password.encode())
-    os.close(write)
+        shutil.chown(_secret(data), OWNER)
     command = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, "-E", "UTF8", "--auth=scram-sha-256"]
-    try:
-        done = subprocess.run(
-            [*command, f"--pwfile=/dev/fd/{read}"], pass_fds=[read], cwd=data, capture_output=True, text=True,
-            **as_user(OWNER),
-        )  # fmt: skip
-    finally:
-        os.close(read)
+    command.append(f"--pwfile={_secret(data)}")
+    done = subprocess.run(command, cwd=data, capture_output=True, text=True, **as_user(OWNER))
     if done.returncode:
+        shutil.rmtree(data)
         raise AssayError(f"initdb failed: {done.stderr.strip()[-300:]}")
+
+
+def _secret(data: Path) -> Path:
+    return data.parent / "postgres.password"
 
 
 def _start_redis(children: Children, folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import cast
 
@@ -11,10 +11,18 @@ from prefect import get_client
 from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.events import EventTrigger, Posture, ResourceSpecification
 from prefect.events.actions import ChangeFlowRunState
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
 from prefect.workers.process import ProcessWorker
 
 from tasks.devices import count
@@ -48,6 +56,21 @@ def _make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
         template = ProcessWorker.get_default_base_job_template()
         client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
     client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
+
+
+def bury(pools: Collection[str]) -> int:
+    """Mark Crashed what is said to run in pools that have no worker yet; how many there were. The automation does not
+    see what began before the server did."""
+    types = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+    running = FlowRunFilterState(type=FlowRunFilterStateType(any_=types))
+    with get_client(sync_client=True) as client:
+        left = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state=running),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=list(pools))),
+        )
+        for run in left:
+            client.set_flow_run_state(run.id, Crashed(message="the cluster that ran it has ended"), force=True)
+    return len(left)
 
 
 def _end_zombies() -> None:
