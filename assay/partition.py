@@ -28,6 +28,11 @@ class Shards(NamedTuple):
 
 
 Partitioner = Callable[..., Shards]
+Limit = Callable[[Any], Any]
+"""What a shard may cost, by the cost of all before it."""
+
+START = 10.0
+"""Seconds that a worker's process takes until it begins to load a model."""
 
 partitioner: Registry[Partitioner] = Registry("partitioner")
 
@@ -62,7 +67,7 @@ def size(
     cost = np.repeat(whole, pieces).astype(np.float64)
     order = np.argsort(-cost, kind="stable")
     task = np.empty(len(cost), np.int64)
-    task[order] = _next_fit(cost[order], max_task_size)
+    task[order] = _next_fit(cost[order], lambda _: np.float64(max_task_size), np.zeros(len(cost)))
     return _shards(work, task[piece], prefix)
 
 
@@ -86,41 +91,60 @@ def num_worker(
 
 @partitioner
 def balanced(
-    columns: pa.Table, *, prefix: str = "", workers: int = 1, per_worker: int = 16, min_seconds: float = 5.0,
+    columns: pa.Table, *, prefix: str = "", workers: int = 1, per_worker: int = 48, min_seconds: float = 5.0,
     max_seconds: float = 300.0, max_shards: int | None = None, rates: Rates = USUAL,
 ) -> Shards:  # fmt: skip
-    """Shards of like cost over all benchmarks, some `per_worker` for each worker to claim one after the other.
+    """Shards over all benchmarks for workers that claim the longest open one: large ones first, small ones to end with.
 
-    A shard costs what a worker's share says, but no less than `min_seconds` and no more than `max_seconds` (unless that
-    would make more than `max_shards`, by default 32 a worker and 256 in all, since each is a task run): small
-    benchmarks are merged and big ones split. Requests with the same header stay together where that is less than a
-    shard, and else in as few as will do; a benchmark is in few shards, so that it can be scored early. No shard costs
-    more than its share (or twice a header, where that is more) and one request.
+    A shard has a third of what is then left to a worker: guided self-scheduling (Polychronopoulos and Kuck 1987),
+    and less than all that is left, since neither speeds nor costs are surely known, as in factoring (Hummel,
+    Schonberg and Flynn 1992). None is more than `max_seconds`, or an eighth of a worker's share where that is more;
+    or less than `min_seconds`, or a worker's share and load time ÷ `per_worker`, or what would make more than
+    `max_shards`. Small benchmarks are merged and big ones split. Requests with the same header stay together where
+    that is less than a shard, and else in as few as will do; a benchmark is in few shards, so that it can be scored
+    early. No shard costs more than its share (or twice a header, where that is more) and one request.
     """
-    max_shards = min(256, 32 * workers) if max_shards is None else max_shards
-    _at_least(1, workers=workers, per_worker=per_worker, max_shards=max_shards)
+    _at_least(1, workers=workers, per_worker=per_worker, max_shards=1 if max_shards is None else max_shards)
     if not 0 < min_seconds <= max_seconds:
         raise SpecError(f"balanced: wanted 0 < min_seconds <= max_seconds, got {min_seconds} and {max_seconds}")
     work = workload(columns, rates)
-    total = work.total
-    share = min(max(total / (workers * per_worker), min_seconds), max_seconds)
-    share = max(share, 2 * total / max_shards)  # next fit fills at least half
-    piece, cost = _pieces(work, share)
-    return _shards(work, _next_fit(cost, share)[piece], prefix)
+    total, share = work.total, work.total / workers
+    least = max((share + rates.load) / per_worker, min_seconds)
+    least = max(least, 2 * total / max_shards) if max_shards else least  # next fit fills at least half
+    most = max(max_seconds, share / 8, least)
+
+    def limit(done: Floats) -> Floats:
+        return np.clip((total - done) / (3 * workers), least, most)
+
+    piece, own, again = _pieces(work, limit)
+    return _shards(work, _next_fit(own, limit, again)[piece], prefix)
 
 
-def _pieces(work: Work, share: float) -> tuple[Ints, Floats]:
-    """What stays together, cut where it is more than a share: the piece of each request, and the cost of each piece."""
+def replicas_worth(total_seconds: float, load_seconds: float, most: int) -> int:
+    """How many replicas of a model are worth loading it for: as many as still answer for as long as they load.
+
+    So at least half of the devices' time goes into answers, and no run takes more than twice as long as with any
+    number of replicas. A worker's own start counts as `START` seconds of loading at least.
+    """
+    return max(1, min(most, int(total_seconds / max(load_seconds, START))))
+
+
+def _pieces(work: Work, limit: Limit) -> tuple[Ints, Floats, Floats]:
+    """What stays together, cut where it is more than a shard at its place: the piece of each request; what each piece
+    costs, with its header where it is the first that has it; and what that header costs where it is said again."""
     groups = sums(work.group, work.seconds)
     header = np.zeros(len(groups))
     header[work.group] = work.header_seconds
+    share = limit(np.cumsum(groups + header))  # at the end of each group: no shard before that is smaller
     room = np.maximum(share - header, header)  # never spend more on saying the header again than on what follows it
     parts = np.maximum(np.ceil(groups / np.maximum(room, 1e-12)), 1)
     done = np.cumsum(work.seconds) - work.seconds - (np.cumsum(groups) - groups)[work.group]
     into = np.clip(done / np.maximum(groups[work.group], 1e-12), 0, 1)
     part = np.minimum(np.floor(into * parts[work.group]), parts[work.group] - 1).astype(np.int64)
     piece = runs(work.group, part)
-    return piece, sums(piece, work.seconds) + sums(piece, work.header_seconds) / np.bincount(piece)
+    owner = work.group[np.flatnonzero(np.diff(piece, prepend=-1))]
+    first = np.diff(owner, prepend=-1) != 0
+    return piece, sums(piece, work.seconds) + header[owner] * first, header[owner] * ~first
 
 
 def _even(benchmark: Ints, count: Ints, step: Ints) -> tuple[Ints, Ints]:
@@ -133,13 +157,17 @@ def _even(benchmark: Ints, count: Ints, step: Ints) -> tuple[Ints, Ints]:
     return first[benchmark] + inside // step[benchmark], pieces
 
 
-def _next_fit(cost: Floats, limit: float) -> Ints:
-    """The bin of each: the same as the one before while that holds no more than the limit."""
+def _next_fit(cost: Floats, limit: Limit, again: Floats) -> Ints:
+    """The bin of each: the same as the one before while that holds no more than the limit for what is done before it.
+
+    A bin costs `again` more where it begins in the middle of what stays together.
+    """
     passed = np.cumsum(cost)
     bins = np.empty(len(cost), np.int64)
     start = number = 0
     while start < len(cost):
-        full = (passed[start - 1] if start else 0.0) + limit * (1 + 1e-9)
+        done = passed[start - 1] if start else np.float64(0)
+        full = done - again[start] + limit(done) * (1 + 1e-9)
         end = max(start + 1, int(np.searchsorted(passed, full, "right")))
         bins[start:end] = number
         start, number = end, number + 1

@@ -35,10 +35,33 @@ class Rates:
     """Written tokens a second, over a batch."""
     written: float = 0.5
     """The share of `max_tokens` that an answer has on average."""
+    load: float = 0.0
+    """Seconds until a worker has the model in memory."""
+    source: str = "defaults"
+    """Where they come from."""
 
 
-USUAL = Rates()
-"""Until a ledger has seen how fast a model is: what matters is how they stand to each other."""
+USUAL = Rates(load=60.0)
+"""Until a ledger has seen how fast a model is, on a GPU: what matters is how they stand to each other."""
+ON_CPU = Rates(prefill=400.0, decode=40.0, load=5.0)
+ELSEWHERE = Rates(prefill=50_000.0, decode=2_000.0)
+"""Behind an API, where the model is in memory already."""
+
+
+class Amounts(NamedTuple):
+    """What some requests come to; a header is read anew in each prompt that has it, or once."""
+
+    bytes: int
+    distinct_bytes: int
+    """With each header once."""
+    allowance: int
+    """Tokens that may be written."""
+    requests: int
+
+    def seconds(self, rates: Rates) -> float:
+        """The time that they take a worker which has the model and keeps headers."""
+        read = self.distinct_bytes * rates.tokens_per_byte / rates.prefill
+        return read + self.allowance * rates.written / rates.decode
 
 
 class Work(NamedTuple):
@@ -108,3 +131,22 @@ def runs(*columns: Ints) -> Ints:
 def sums(where: Ints, what: Floats, length: int = 0) -> Floats:
     """The sum of what belongs to each number, of at least so many numbers."""
     return np.bincount(where, what, length).astype(np.float64)
+
+
+def amounts(columns: pa.Table, by: str) -> dict[str, Amounts]:
+    """What the requests come to by a column beside those of the workload: by shard (once it is joined) or benchmark."""
+    written = pc.if_else(pc.equal(columns["kind"], "generate"), columns["max_tokens"], 0)
+    columns = columns.append_column("written", written)
+    own = columns.group_by(by).aggregate(
+        [("bytes", "sum"), ("header_bytes", "sum"), ("written", "sum"), ("completion_key", "count")]
+    )
+    headers = columns.filter(pc.is_valid(columns["header_key"])).group_by([by, "header_key"])
+    once = headers.aggregate([("header_bytes", "max")]).group_by(by).aggregate([("header_bytes_max", "sum")])
+    distinct = dict(zip(once[by].to_pylist(), once["header_bytes_max_sum"].to_pylist(), strict=True))
+    return {
+        row[by]: Amounts(
+            row["bytes_sum"] + row["header_bytes_sum"], row["bytes_sum"] + distinct.get(row[by], 0),
+            row["written_sum"], row["completion_key_count"],
+        )
+        for row in own.to_pylist()
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
-from assay.partition import partitioner
-from assay.workload import Rates
+from assay.partition import Shards, partitioner, replicas_worth
+from assay.workload import Rates, workload
+from tasks.divide import divide, shard_amounts
+from tasks.estimate import claimed
 
 STRATEGIES = ["balanced", "naive", "num_worker", "size"]
 SECOND = Rates(tokens_per_byte=1, prefill=1, decode=1, written=1)
@@ -104,13 +107,19 @@ def test_every_request_once_whatever_the_order(name, table, seed):
 
 
 @settings(deadline=None, max_examples=50)
-@given(table=columns(), seconds=st.floats(0.05, 20))
-def test_balanced_keeps_within_its_bounds(table, seconds):
-    shards = partitioner["balanced"](table, min_seconds=seconds, max_seconds=seconds, max_shards=10**6)
-    alone = [request_cost(row, Rates()) for row in table.to_pylist()]
+@given(table=columns(), seconds=st.floats(0.05, 20), workers=st.sampled_from([1, 2, 50]))
+def test_balanced_keeps_within_its_bounds(table, seconds, workers):
+    shards = partitioner["balanced"](
+        table, workers=workers, min_seconds=seconds, max_seconds=2 * seconds, rates=Rates()
+    )
+    rows = table.to_pylist()
+    alone = [request_cost(row, Rates()) for row in rows]
     header = max(table["header_bytes"].to_pylist()) * 0.25 / 20_000
-    assert max(shards.costs.values()) <= max(seconds, 2 * header) + max(alone) + 1e-9
-    assert len(shards.costs) <= 2 * sum(shards.costs.values()) / seconds + 1  # two neighbours are more than one share
+    share = shard_cost(rows, Rates()) / workers
+    most = max(2 * seconds, share / 8)
+    assert max(shards.costs.values()) <= max(most, 2 * header) + max(alone) + 1e-9
+    least = max(seconds, share / 48)
+    assert len(shards.costs) <= 2 * sum(shards.costs.values()) / least + 1  # two neighbours are more than one share
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -130,13 +139,101 @@ def test_balanced_merges_what_is_small_and_splits_what_is_big():
     assert sum(shards.costs.values()) == 3400
 
 
-def test_balanced_cuts_as_many_as_the_workers_want():
+@pytest.mark.parametrize("workers", [1, 2, 10, 100])
+def test_balanced_begins_with_what_is_large_and_ends_with_what_is_small(workers):
+    table = requests(("one", 48_000, {}))
+    options = {"workers": workers, "min_seconds": 1, "max_seconds": 1e9}
+    costs = list(partitioner["balanced"](table, rates=SECOND, **options).costs.values())
+    share = 480_000 / workers
+    least = share / 48
+    assert share / 3 - least <= costs[0] <= share / 3
+    assert costs[-2] == pytest.approx(least, abs=10) and costs[-1] <= costs[-2]
+    left = np.cumsum(costs[::-1])[::-1]  # of what is then left, a third of a worker's
+    assert np.all(np.array(costs) <= np.maximum(left / (3 * workers), least) + 10)
+    assert 9 * workers <= len(costs) <= 13 * workers
+
+
+def test_balanced_heeds_its_limits():
     table = requests(("one", 1600, {}))
-    for workers, count in ((1, 16), (2, 32), (10, 160)):
-        options = {"workers": workers, "min_seconds": 1, "max_seconds": 1e9, "max_shards": 1000}
-        shards = partitioner["balanced"](table, rates=SECOND, **options)
-        assert len(shards.costs) == count and max(shards.costs.values()) == 16_000 / count
-    assert len(partitioner["balanced"](table, workers=100, max_shards=50, min_seconds=1, rates=SECOND).costs) <= 51
+    few = partitioner["balanced"](table, workers=100, max_shards=50, min_seconds=1, rates=SECOND).costs
+    assert 25 <= len(few) <= 51
+    options = {"workers": 2, "min_seconds": 1}
+    assert max(partitioner["balanced"](table, max_seconds=600, rates=SECOND, **options).costs.values()) == 1000
+    assert max(partitioner["balanced"](table, max_seconds=1500, rates=SECOND, **options).costs.values()) == 1500
+    slow = replace(SECOND, load=40_000.0)  # shards that are small beside the loading gain nothing
+    assert min(partitioner["balanced"](table, rates=slow, **options).costs.values()) == 1000
+
+
+@pytest.mark.parametrize(("workers", "load"), [(8, 0.0), (64, 120.0), (256, 60.0)])
+def test_balanced_ends_within_five_hundredths_of_the_bound(workers, load):
+    rng = np.random.default_rng(workers)
+    table = requests(
+        *((f"b{i}", int(n), {"bytes": int(n) % 90 + 10, "header_key": f"h{i}", "header_bytes": 9})
+          for i, n in enumerate(rng.lognormal(6, 1.2, 60)))
+    )  # fmt: skip
+    rates = replace(SECOND, prefill=5000 / workers, load=load)
+    shards = list(partitioner["balanced"](table, workers=workers, rates=rates).costs.values())
+    for _ in range(3):
+        speeds = rng.lognormal(0, 0.2, workers)
+        bound = max(workload(table, rates).total / speeds.sum() + load, shards[0])
+        assert claimed(shards, speeds, load) <= 1.05 * bound
+
+
+def test_claiming_is_longest_first_with_one_load_each():
+    assert claimed([6.0, 3.0, 2.0, 1.0], [1.0, 1.0], 10.0) == 16
+    assert claimed([6.0, 3.0, 2.0, 1.0], [2.0, 1.0], 10.0) == 14  # 3 + 1 on the one, 3 and 1 on the other
+    assert claimed([4.0], [1.0] * 8, 10.0) == 14
+    assert claimed([], [1.0], 10.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("total", "load", "most", "worth"),
+    [
+        (3600, 60, 512, 60),  # the 61st would answer for less than it loads
+        (3600, 60, 8, 8),
+        (3600, 0, 10_000, 360),  # its process has to start at least
+        (30, 60, 8, 1),
+        (0, 60, 8, 1),
+    ],
+)
+def test_a_replica_is_worth_the_loading_while_it_answers_for_as_long(total, load, most, worth):
+    assert replicas_worth(total, load, most) == worth
+    assert worth == 1 or total >= worth * load
+
+
+@partitioner
+def bare(columns, *, prefix=""):
+    """A user's own, that takes neither rates nor workers."""
+    names = pa.array([prefix + "all"] * len(columns), pa.string())
+    return Shards(pa.table({"completion_key": columns["completion_key"], "shard": names}), {prefix + "all": 7.0})
+
+
+def test_a_run_tells_a_partitioner_how_fast_and_how_many():
+    table = requests(("a", 100, {}))
+    assert list(divide(table, "bare", "r-", SECOND, 4).costs.values()) == [7]
+    assert list(divide(table, "naive", "r-", SECOND, 4).costs.values()) == [1000]
+    assert list(divide(table, "num_worker", "r-", SECOND, 4).costs.values()) == [250] * 4
+    assert list(divide(table, {"num_worker": {"workers": 2}}, "r-", SECOND, 4).costs.values()) == [500] * 2
+    assert len(divide(table, "num_worker", "r-").costs) == 7  # its own default is 8: parts of at least 16
+    assert max(divide(table, "balanced", "r-", SECOND, 5).costs.values()) == 200 / 3 // 10 * 10
+    with pytest.raises(SpecError, match="`rates` is what the ledger has seen of the model, not an option"):
+        divide(table, {"balanced": {"rates": 3}}, "r-")
+
+
+@settings(deadline=None, max_examples=30)
+@given(table=columns())
+def test_what_shards_come_to(table):
+    shards = partitioner["balanced"](table, workers=3, min_seconds=0.2, max_seconds=1.0)
+    rows = {row["completion_key"]: row for row in table.to_pylist()}
+    told = shard_amounts(table, shards)
+    assert told.keys() == shards.costs.keys()
+    for shard, keys in by_shard(shards).items():
+        inside = [rows[key] for key in keys]
+        own, headers = sum(row["bytes"] for row in inside), [row["header_bytes"] for row in inside]
+        once = sum({row["header_key"]: row["header_bytes"] for row in inside if row["header_key"]}.values())
+        written = sum(row["max_tokens"] for row in inside if row["kind"] == "generate")
+        assert told[shard] == (own + sum(headers), own + once, written, len(keys))
+        assert math.isclose(told[shard].seconds(Rates()), shards.costs[shard], rel_tol=1e-9)
 
 
 def test_balanced_keeps_a_header_together():
@@ -180,9 +277,7 @@ def test_naive_is_a_shard_for_n_benchmarks():
 
 def test_size_splits_evenly_and_merges_by_next_fit():
     # sizes: 1100 × 4 = 4400 > 2000 (three parts of 367, 367, 366), 60 × 20 = 1200, 300 × 4, 100 × 4, 90 × 4
-    table = requests(
-        ("a", 1100, {}), ("b", 60, {"kind": "generate"}), ("c", 300, {}), ("d", 100, {}), ("e", 90, {})
-    )
+    table = requests(("a", 1100, {}), ("b", 60, {"kind": "generate"}), ("c", 300, {}), ("d", 100, {}), ("e", 90, {}))
     members = by_shard(partitioner["size"](table, max_task_size=2000))
     got = Counter(tuple(sorted(Counter(key.split("-")[0] for key in keys).items())) for keys in members.values())
     # from large to small: a, a, a (a full task each), b 1200, c 1200 + d 400 + e 360
