@@ -20,9 +20,11 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BaseModel, Field, GetJsonSchemaHandler, TypeAdapter, WithJsonSchema, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+from pydantic_core.core_schema import chain_schema
 
 from adapters.api.openai_wire import Options as OpenAIOptions
 from adapters.hf.options import Options as HFOptions
+from adapters.vllm_engine.options import Options as VLLMOptions
 from assay.catalog import benchmark_ids, model_names, suite_names
 from assay.functions import load_functions
 from assay.partition import partitioner
@@ -56,7 +58,7 @@ class ShownAs:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         kind = self.kind() if inspect.isfunction(self.kind) else self.kind
-        return handler(TypeAdapter(kind).core_schema)
+        return handler(chain_schema([TypeAdapter(kind).core_schema]))  # which a record's own schema needs around it
 
 
 class _Schema(BaseModel):
@@ -69,7 +71,8 @@ class _Schema(BaseModel):
         schema = handler.resolve_ref_schema(shown)
         schema.pop("description", None)
         told = _docstrings(cls)
-        for name, field in schema["properties"].items():
+        for place, (name, field) in enumerate(schema["properties"].items()):
+            field["position"] = place  # PostgreSQL keeps no order
             if name in told:
                 field.setdefault("description", told[name])
             if "const" in field:
@@ -126,7 +129,7 @@ def _models() -> Any:
         listed,
         short,
         _model("hf", weights, _shown(HFOptions, "options of hf")),
-        _model("vllm", weights),
+        _model("vllm", weights, _shown(VLLMOptions, "options of vllm")),
         _model("openai", "What the server calls it.", _shown(OpenAIOptions, "options of openai")),
         _model("echo", "oracle, random, scripted or echo: a test double."),
         _model("other", "What the adapter makes of it."),
