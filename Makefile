@@ -1,11 +1,12 @@
 # make run: install what is needed into .venv and evaluate something. make check test: what CI does.
 PYTHON ?= python3
 WORKERS ?= 2
+PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup run check test bench clean
+.PHONY: setup run cluster check test bench clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -15,11 +16,15 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "assay needs Python 3.11 or newer: make PYTHON=…")'
 	@echo "installing into $(VENV): some minutes"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,peft]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev,peft,cluster]'
 	@touch $@
 
 run: setup
 	$(BIN)/assay run examples/quickstart.yaml
+
+# a Prefect server, work pools and workers on this machine, until Ctrl-C; POSTGRES=1 PORT=4300 GPU_PYTHON=.venv-vllm/bin/python
+cluster: setup
+	$(BIN)/python -m flows.cluster --port $(PORT) $(if $(POSTGRES),--postgres) $(if $(GPU_PYTHON),--gpu-python $(GPU_PYTHON))
 
 check: setup
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 from assay.errors import AssayError, SpecError
@@ -22,6 +23,8 @@ READY = 60.0
 
 def install() -> None:
     """Have PostgreSQL and Redis on this machine, by apt where they lack. Raises SpecError where that cannot be."""
+    if find_spec("prefect_redis") is None:
+        raise SpecError("Prefect on Redis needs a package: pip install -c constraints.txt -e '.[cluster]'")
     if _postgres() is not None and shutil.which("redis-server"):
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
