@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import duckdb
@@ -55,26 +55,33 @@ def labels(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [label for (label,) in rows]
 
 
-def pairs(
-    con: duckdb.DuckDBPyConnection, before: str, after: str, benchmarks: Iterable[str] = ()
-) -> Iterator[Pair | Left]:
-    """What two models have both, each by its newest figures: scores side by side, or why they cannot be compared.
+Rows = tuple[dict[str, Any], dict[str, Any]]
 
-    Raises SpecError for a model without figures, or a benchmark (all, where none is named) that they do not share.
+
+def common(con: duckdb.DuckDBPyConnection, before: str, after: str) -> dict[tuple[str, str], Rows]:
+    """(benchmark, metric) -> where two models have the figure from, each the newest one.
+
+    Raises SpecError for a model without figures, or two that share none.
     """
     ours, theirs = (
         {(row["benchmark"], row["metric"]): row for row in _newest(con, label)} for label in (before, after)
     )
-    common = [name for name in ours if name in theirs]
-    shared = {benchmark for benchmark, _ in common}
-    if not common:
+    shared = {name: (row, theirs[name]) for name, row in ours.items() if name in theirs}
+    if not shared:
         raise SpecError(f"{before} and {after} share no benchmark")
-    for name in benchmarks:
-        if name not in shared:
-            raise SpecError(unknown(f"benchmark that {before} and {after} share", name, shared))
-    for benchmark, metric in common:
-        if not benchmarks or benchmark in benchmarks:
-            yield _pair(con, ours[benchmark, metric], theirs[benchmark, metric])
+    return shared
+
+
+def pairs(
+    con: duckdb.DuckDBPyConnection, before: str, after: str, benchmarks: Container[str] | None = None
+) -> Iterator[Pair | Left]:
+    """What two models both have on some benchmarks, or on all: scores side by side, or why they cannot be compared.
+
+    Raises SpecError as `common` does.
+    """
+    for (benchmark, _), (one, other) in common(con, before, after).items():
+        if benchmarks is None or benchmark in benchmarks:
+            yield _pair(con, one, other)
 
 
 def _newest(con: duckdb.DuckDBPyConnection, label: str) -> list[dict[str, Any]]:
@@ -128,7 +135,7 @@ def _side(columns: dict[str, Any], side: str, both: np.ndarray) -> Scores:
     )
 
 
-class Point(NamedTuple):
+class Measured(NamedTuple):
     """A figure of a checkpoint."""
 
     step: int
@@ -143,7 +150,7 @@ class Point(NamedTuple):
     n: int
 
 
-def points(con: duckdb.DuckDBPyConnection, family: str, benchmarks: Iterable[str]) -> list[Point]:
+def measured(con: duckdb.DuckDBPyConnection, family: str, benchmarks: Iterable[str]) -> list[Measured]:
     """The newest figures of a family's checkpoints on some benchmarks, by benchmark and step."""
     rows = con.execute(
         "SELECT c.step, c.model, c.benchmark, c.dimension, c.metric, c.value, m.stderr, c.ci_low, c.ci_high, c.n"
@@ -154,4 +161,4 @@ def points(con: duckdb.DuckDBPyConnection, family: str, benchmarks: Iterable[str
         " ORDER BY c.dimension, c.benchmark, c.metric, c.step",
         [family, list(benchmarks)],
     ).fetchall()
-    return [Point(*row) for row in rows]
+    return [Measured(*row) for row in rows]

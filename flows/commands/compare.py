@@ -36,14 +36,19 @@ def command(
     import orjson
 
     from assay.compare import Pair, compare
+    from assay.errors import SpecError, unknown
     from assay.functions import load_functions
     from flows.table import print_whole
     from storage.ledger import Ledger
-    from storage.paired import Left, pairs
+    from storage.paired import Left, common, pairs
 
     load_functions(catalogs)
     with Ledger(ledger).read() as con:
-        found = list(pairs(con, before, after, benchmarks))
+        shared = {benchmark for benchmark, _ in common(con, before, after)}
+        for name in benchmarks:
+            if name not in shared:
+                raise SpecError(unknown(f"benchmark that {before} and {after} share", name, shared))
+        found = list(pairs(con, before, after, benchmarks or None))
     changes = compare([one for one in found if isinstance(one, Pair)])
     left = [one for one in found if isinstance(one, Left)]
     if as_json:
