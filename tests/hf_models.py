@@ -53,17 +53,19 @@ def tokenizer(bos: bool = True, begins: bool = True, chat: bool = False) -> Any:
     return fast
 
 
-def network(vocabulary: int, kind: str = "llama", seed: int = 0) -> Any:
-    """A random network with two layers and a window of 96 tokens."""
+def network(vocabulary: int, kind: str = "llama", seed: int = 0, wide: bool = False) -> Any:
+    """A random network with two layers and a window of 96 tokens; wide: its heads are 32 wide, as vLLM's kernels for
+    CPUs want them at least."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None}
-    if kind == "llama":
+    if kind in ("llama", "qwen2"):
         sizes |= {
-            "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-            "num_key_value_heads": 2, "max_position_embeddings": 96, "initializer_range": 0.4,
+            "hidden_size": 64 if wide else 32, "intermediate_size": 48, "num_hidden_layers": 2,
+            "num_attention_heads": 2 if wide else 4, "num_key_value_heads": 2, "max_position_embeddings": 96,
+            "initializer_range": 0.2 if wide else 0.4,
         }  # fmt: skip
     elif kind == "gpt2":
         sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 96, "initializer_range": 0.3}
@@ -72,11 +74,11 @@ def network(vocabulary: int, kind: str = "llama", seed: int = 0) -> Any:
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes)).eval()
 
 
-def save(folder: Path, kind: str = "llama", seed: int = 0, **how: bool) -> Path:
+def save(folder: Path, kind: str = "llama", seed: int = 0, wide: bool = False, **how: bool) -> Path:
     """A model's folder."""
     words = tokenizer(**how)
     words.save_pretrained(folder)
-    network(len(words), kind, seed).save_pretrained(folder)
+    network(len(words), kind, seed, wide).save_pretrained(folder)
     return folder
 
 

@@ -199,6 +199,21 @@ def test_reasoning_without_end_and_a_refusal_are_answers(server: ApiServer) -> N
     assert answer(server, ask()).text == "I can't."
 
 
+def test_a_text_that_the_server_cut_short_is_no_answer(server: ApiServer) -> None:
+    """vLLM writes what its window has room for, and says `length`, as if all had been written that was asked for."""
+    choice = {"text": " the cat", "finish_reason": "length"}
+    for total, error in ((12, "after 2 of 4 tokens, on a prompt of 10: its window is full"), (40, None)):  # 40: hidden
+        usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": total}
+        server.fault = lambda body, number, usage=usage: Reply(body={"choices": [choice], "usage": usage})
+        said = answer(server, ask(), api="completions")
+        assert (error in str(said.error)) if error else (said.text, said.finish) == (" the cat", "length")
+
+
+def test_a_seed_is_one_that_servers_take(server: ApiServer) -> None:
+    answer(server, ask(sampling=Sampling(max_tokens=2, temperature=1.0), seed=2**64 - 3))
+    assert server.seen[-1]["seed"] == 2**63 - 3
+
+
 def test_the_key_is_sent_and_never_told(
     server: ApiServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

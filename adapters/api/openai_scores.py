@@ -39,6 +39,12 @@ def among(logprobs: Sequence[float]) -> list[float]:
     return [x - total for x in logprobs]
 
 
+def first_token(text: str, tops: Mapping[str, float]) -> float | None:
+    """The log-probability of the longest token that a text begins with, whatever blanks are in front of it."""
+    bare = [(token.strip(), logprob) for token, logprob in tops.items()]
+    return max(((len(t), logprob) for t, logprob in bare if t and text.startswith(t)), default=(0, None))[1]
+
+
 def span(echo: Echoed, context: str, text: str) -> tuple[int, int] | None:
     """The places of the tokens that hold the end of a prompt, from its context's last blanks on; None where their texts
     are not the prompt's."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from adapters.api.openai_scores import Echoed, among
+from adapters.api.openai_scores import Echoed, among, first_token
 from adapters.api.patience import Refusal
 from adapters.stops import cut
 from assay.chat import api_messages, render, role_of
@@ -101,11 +101,12 @@ class Wire:
         if s.min_tokens:
             fields["min_tokens"] = s.min_tokens
         if s.temperature > 0:
-            fields |= {"seed": request.seed, "top_p": s.top_p} | ({"top_k": s.top_k} if s.top_k else {})
+            fields |= {"seed": request.seed % 2**63, "top_p": s.top_p} | ({"top_k": s.top_k} if s.top_k else {})
         return self.body(**self.question(request.messages), **fields)
 
     def generated(self, request: Request, data: Any) -> Completion:
-        """The text in an answer, cut before the first stop string. Raises Refusal where there is none."""
+        """The text in an answer, cut before the first stop string. Raises Refusal where there is none, or where it ends
+        sooner than it should: a server whose window is full by then says `length` of it too."""
         choice = _choice(data)
         finish, text = str(choice.get("finish_reason") or ""), choice.get("text")
         if self.options.api == "chat":
@@ -116,12 +117,19 @@ class Wire:
         if not isinstance(text, str):
             raise Refusal(f"malformed answer: the text is {text!r:.80}, finish reason {finish or 'not given'}")
         kept, usage = cut(text, request.sampling.stop), _mapping(data.get("usage"))
+        prompt, written, total = (int(usage.get(f"{name}_tokens") or 0) for name in ("prompt", "completion", "total"))
+        wanted = self.options.extra.get(self.limit, request.sampling.max_tokens)
+        if finish == "length" and len(kept) == len(text) and total == prompt + written and 0 < written < (wanted or 0):
+            raise Refusal(
+                f"the server ended the text after {written} of {wanted} tokens, on a prompt of {prompt}: its window is "
+                "full, or it has a limit of its own; ask for fewer (max_tokens)"
+            )
         return Completion(
             request.key,
             kept,
             finish="stop" if len(kept) < len(text) else finish,
-            input_tokens=int(usage.get("prompt_tokens") or 0),
-            output_tokens=int(usage.get("completion_tokens") or 0),
+            input_tokens=prompt,
+            output_tokens=written,
             rendering=self.rendering(request.messages),
         )
 
@@ -139,7 +147,7 @@ class Wire:
         tops = {str(top["token"]): float(top["logprob"]) for top in _mapping(places[0]).get("top_logprobs") or []}
         if not tops:
             raise Refusal("the server gives no top_logprobs: leave out the option logprobs")
-        found = [_first_token(text.strip(), tops) for text in request.continuations]
+        found = [first_token(text.strip(), tops) for text in request.continuations]
         if all(logprob is None for logprob in found):
             raise Refusal(f"no choice begins with one of the {len(tops)} likeliest tokens {list(tops)!r:.200}")
         sums = [min(tops.values()) if logprob is None else logprob for logprob in found]
@@ -177,12 +185,6 @@ class Wire:
 def opened(messages: Sequence[Message], meta: MetaTemplate | None) -> bool:
     """Whether a template ends the prompt where the model's turn begins: no blank comes between it and the answer."""
     return meta is not None and (not messages or role_of(messages[-1]) != "assistant")
-
-
-def _first_token(text: str, tops: Mapping[str, float]) -> float | None:
-    """The log-probability of the longest token that a text begins with, whatever blanks are in front of it."""
-    bare = [(token.strip(), logprob) for token, logprob in tops.items()]
-    return max(((len(t), logprob) for t, logprob in bare if t and text.startswith(t)), default=(0, None))[1]
 
 
 def _choice(data: Any) -> Mapping[str, Any]:

@@ -157,13 +157,14 @@ def tensors_of(files: Sequence[Path]) -> Tensors:
     for path in files:
         if path.suffix != ".safetensors":
             return Tensors(None, None)
-        for name, tensor in _header(path).items():
+        for name, tensor in header(path).items():
             if name != "__metadata__":
                 counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + prod(tensor["shape"])
     return Tensors(sum(counts.values()), DTYPES.get(max(counts, key=counts.__getitem__, default="")))
 
 
-def _header(path: Path) -> dict[str, Any]:
+def header(path: Path) -> dict[str, Any]:
+    """Names, types and shapes of a safetensors file's tensors. Raises ModelError where it is not one, or not whole."""
     with path.open("rb") as file:
         start = file.read(8)
         size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0

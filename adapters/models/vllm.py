@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from adapters.hf.folder import SMALL, WEIGHTS
 from adapters.hf.halves import Halves
 from adapters.hf.known import adapter_identity, identity, info, known, stops_of, text_of, texts_of
 from adapters.hf.options import options_of
+from adapters.vllm_engine import lora
 from adapters.vllm_engine.options import Options
 from assay.errors import ModelError
 from assay.spec import ModelSpec
@@ -23,7 +25,8 @@ from assay.types import Kind, Message, Model, ModelInfo
 def describe(spec: ModelSpec) -> ModelInfo:
     """What is known of the model from its files; vLLM need not be here.
 
-    Raises ModelError for a folder that is no model's, or an option that there is not.
+    Raises ModelError for a folder that is no model's, an option that there is not, or a LoRA adapter that vLLM does not
+    take.
     """
     options = options_of(spec, Options)
     model = known(spec, options)
@@ -32,6 +35,7 @@ def describe(spec: ModelSpec) -> ModelInfo:
         if value := getattr(options, name):
             same[name] = value
     if options.lora:
+        lora.arguments(Path(options.lora).expanduser())
         same["lora"] = adapter_identity(options.lora)
     return info(model, same, {"devices": options.tensor_parallel_size * options.pipeline_parallel_size})
 

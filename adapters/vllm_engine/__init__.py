@@ -2,4 +2,5 @@
 
 options     what a user may say              engine      prompts in, results out as they are done
 scoring     log-probabilities of texts       writing     texts
+lora        what the engine is told of a LoRA adapter
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from adapters import library
 from adapters.hf.batches import Failure
 from adapters.hf.known import Known
+from adapters.vllm_engine import lora
 from adapters.vllm_engine.options import Options
 from assay.errors import ModelError
 
@@ -22,8 +22,6 @@ BATCH = 64
 """Results in a batch at most, but for those of one step."""
 SECONDS = 2.0
 """How long a batch is waited for."""
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM takes as the largest rank."""
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",  # the run shows its own progress
@@ -45,8 +43,8 @@ class Prompt(NamedTuple, Generic[T]):
 class Engine:
     """A model that vLLM has loaded."""
 
-    def __init__(self, llm: Any, lora: Any) -> None:
-        self.engine, self.lora = llm.llm_engine, lora
+    def __init__(self, llm: Any, adapter: Any) -> None:
+        self.engine, self.adapter = llm.llm_engine, adapter
         self.params: Any = library("vllm", "vllm").SamplingParams
         self.tokens: Any = library("vllm.inputs", "vllm").tokens_input
         self.refusals = (library("vllm.exceptions", "vllm").VLLMClientError, ValueError)
@@ -85,7 +83,7 @@ class Engine:
         self.count += 1
         kind = library("vllm.sampling_params", "vllm").RequestOutputKind.FINAL_ONLY
         wanted = self.params(**prompt.wanted, output_kind=kind)
-        self.engine.add_request(str(self.count), self.tokens(list(prompt.tokens)), wanted, lora_request=self.lora)
+        self.engine.add_request(str(self.count), self.tokens(list(prompt.tokens)), wanted, lora_request=self.adapter)
         return str(self.count)
 
 
@@ -94,10 +92,12 @@ def load_engine(model: Known, options: Options) -> Engine:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     vllm = library("vllm", "vllm")
-    lora = Path(options.lora).expanduser().resolve() if options.lora else None
+    told, request = arguments(model, options), None
+    if options.lora:
+        folder = Path(options.lora).expanduser().resolve()
+        request = library("vllm.lora.request", "vllm").LoRARequest("lora", 1, str(folder))
     try:
-        llm = vllm.LLM(**arguments(model, options), **options.engine)
-        request = library("vllm.lora.request", "vllm").LoRARequest("lora", 1, str(lora)) if lora else None
+        llm = vllm.LLM(**told, **options.engine)
     except (OSError, ValueError, RuntimeError, TypeError, KeyError, ImportError) as error:
         raise ModelError(f"model {model.folder.path} does not load: {type(error).__name__}: {error}") from error
     return Engine(llm, request)
@@ -116,14 +116,8 @@ def arguments(model: Known, options: Options) -> dict[str, Any]:
         if (value := getattr(options, name)) is not None:
             told[name] = value
     if options.lora:
-        told |= {"enable_lora": True, "max_lora_rank": _rank(Path(options.lora).expanduser())}
+        told |= lora.arguments(Path(options.lora).expanduser())
     return told
-
-
-def _rank(folder: Path) -> int:
-    config = json.loads((folder / "adapter_config.json").read_text())
-    rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
-    return next((known for known in LORA_RANKS if known >= rank), rank)
 
 
 def _result(output: Any) -> Any:

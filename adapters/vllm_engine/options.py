@@ -12,7 +12,8 @@ from adapters.hf.options import Common
 OWN: Mapping[str, str] = {
     "model": "the model's path", "tokenizer": "tokenizer", "dtype": "dtype", "max_model_len": "max_length",
     "trust_remote_code": "trust_remote_code", "revision": "revision", "quantization": "quantization",
-    "enable_lora": "lora", "max_lora_rank": "lora", "enable_prefix_caching": "prefix_caching",
+    "enable_lora": "lora", "max_lora_rank": "lora",
+    "lora_target_modules": "lora", "enable_prefix_caching": "prefix_caching",
     "tensor_parallel_size": "tensor_parallel_size", "pipeline_parallel_size": "pipeline_parallel_size",
     "gpu_memory_utilization": "gpu_memory_utilization", "max_num_seqs": "max_num_seqs",
     "enforce_eager": "enforce_eager",
