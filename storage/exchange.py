@@ -16,16 +16,21 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from assay.errors import LedgerError, SpecError
 from storage.spool import publish, whole
+
+WAITS = (0.2, 1.0, 5.0, None)
+"""Seconds before a store is asked again."""
+T = TypeVar("T")
 
 
 class Exchange:
@@ -94,23 +99,37 @@ class Remote(Exchange):
         try:  # a connection of its own: the heartbeat's thread has another
             self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
             self.fs.makedirs(self.root, exist_ok=True)
-        except (ImportError, ValueError, OSError) as error:
+        except Exception as error:  # each store raises what its own library does
             raise SpecError(f"the spool {url} cannot be reached: {error}") from error
+
+    def _patiently(self, action: Callable[..., T], *given: Any, **more: Any) -> T:
+        """What a call of the store gives, which is tried again for some seconds where the store has a bad moment.
+
+        Raises FileNotFoundError, FileExistsError, and LedgerError for what does not pass.
+        """
+        for wait in WAITS:
+            try:
+                return action(*given, **more)
+            except (FileNotFoundError, FileExistsError):
+                raise
+            except Exception as error:  # noqa: BLE001  each store raises what its own library does
+                if wait is None:
+                    raise LedgerError(f"the spool {self.url}: {type(error).__name__}: {error}") from error
+                time.sleep(wait)
+        raise AssertionError
 
     def _names(self) -> Iterable[str]:
         self.fs.invalidate_cache()
         try:
-            return [path.rstrip("/").rpartition("/")[2] for path in self.fs.ls(self.root, detail=False)]
+            there = self._patiently(self.fs.ls, self.root, detail=False)
         except FileNotFoundError:
             return ()
+        return [path.rstrip("/").rpartition("/")[2] for path in there]
 
     def _put(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{name}"
-        try:
-            self.fs.pipe_file(f"{path}.part", data)
-            self.fs.mv(f"{path}.part", path)
-        except OSError as error:
-            raise LedgerError(f"the spool {self.url} cannot be written: {error}") from error
+        self._patiently(self.fs.pipe_file, f"{path}.part", data)
+        self._patiently(self.fs.mv, f"{path}.part", path)
 
     def give(self, names: Sequence[str]) -> None:
         """Have files that this process wrote in `folder` be there for the others."""
@@ -123,7 +142,7 @@ class Remote(Exchange):
             path = self.folder / name
             if not path.exists():
                 part = path.with_name(name + ".part")
-                part.write_bytes(self.fs.cat_file(f"{self.root}/{name}"))
+                part.write_bytes(self._patiently(self.fs.cat_file, f"{self.root}/{name}"))
                 publish(part, path)
         return super().take(names)
 
@@ -132,8 +151,8 @@ class Remote(Exchange):
         names = list(names)
         super().drop(names)
         for name in names:
-            if self.fs.exists(f"{self.root}/{name}"):
-                self.fs.rm_file(f"{self.root}/{name}")
+            if self._patiently(self.fs.exists, f"{self.root}/{name}"):
+                self._patiently(self.fs.rm_file, f"{self.root}/{name}")
 
     def say(self, name: str, told: dict[str, Any]) -> None:
         """Write a small JSON file, in place of what stood there."""
@@ -142,14 +161,14 @@ class Remote(Exchange):
     def told(self, name: str) -> dict[str, Any] | None:
         """What a small JSON file says; None where there is none."""
         try:
-            return _parsed(self.fs.cat_file(f"{self.root}/{name}"))
+            return _parsed(self._patiently(self.fs.cat_file, f"{self.root}/{name}"))
         except FileNotFoundError:
             return None
 
     def first(self, name: str, told: dict[str, Any]) -> bool:
         """Write a small JSON file, unless it is there."""
         try:
-            self.fs.pipe_file(f"{self.root}/{name}", json.dumps(told).encode(), mode="create")
+            self._patiently(self.fs.pipe_file, f"{self.root}/{name}", json.dumps(told).encode(), mode="create")
         except FileExistsError:
             return False
         return True

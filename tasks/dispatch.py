@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from adapters import cluster_backend
 from assay.errors import SpecError
 from assay.spec import EvalSpec
+from storage.exchange import exchange
 from tasks.cluster import Cluster
 from tasks.context import Run, Subject, resolve
 from tasks.fleet import Fleet, Hand
@@ -49,6 +50,8 @@ def check_place(spec: EvalSpec) -> None:
             f"compute.pool: {spec.compute.pool} wants a Prefect server with workers: `make cluster` starts one on this"
             " machine; set PREFECT_API_URL to its address"
         )
+    if spec.compute.spool:
+        exchange(spec.compute.spool)
     if spec.compute.cluster:
         cluster_backend(spec.compute.cluster, spec.catalog)
     for subject in resolve(spec)[1].values():

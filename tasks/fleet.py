@@ -24,7 +24,7 @@ from tasks.context import Run, exchange_of
 from tasks.infer import give_up, receipt_name
 from tasks.progress import advance
 from tasks.running import Running
-from tasks.worker import BEAT, Watch, claim_name, claims, held
+from tasks.worker import BEAT, Watch, claim_name, claims
 
 LOOK = 1.0
 """Seconds between two looks at how the workers are getting on."""
@@ -130,7 +130,8 @@ class Fleet:
         living = [member for member in self.members if not member.over]
         hopeless = next((member for member in self.members if member.final), None)
         last = claims(self.shards, self.exchange.names())
-        loose = sum(not held(self.exchange, self.watch, shard, number) for shard, number in last.items())
+        names = {member.name for member in living}
+        loose = sum(self.watch.owner(shard, number) not in names for shard, number in last.items())
         wanted = min(loose, self.replicas) - len(living)
         left = self.replicas + self.run.spec.compute.attempts - len(self.members)
         for _ in range(0 if hopeless else min(wanted, left)):

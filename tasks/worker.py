@@ -57,6 +57,8 @@ class Watch:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.seen: dict[str, tuple[Any, float]] = {}
+        self.owners: dict[str, str] = {}
+        """Claim -> worker: that never changes."""
 
     def alive(self, name: str) -> bool:
         """Whether a heartbeat's writer lives; at the first look at it, that is assumed unless it says that it ended."""
@@ -70,6 +72,19 @@ class Watch:
             self.seen[name] = (told["beat"], time.monotonic())
             return True
         return time.monotonic() - since < SILENCE
+
+
+    def owner(self, shard: str, number: int) -> str | None:
+        """The worker that made a shard's claim of this number; None where there is none."""
+        name = claim_name(shard, number)
+        if name not in self.owners and number and (told := self.exchange.told(name)):
+            self.owners[name] = told["worker"]
+        return self.owners.get(name)
+
+    def held(self, shard: str, number: int) -> bool:
+        """Whether the worker that made a shard's last claim lives."""
+        owner = self.owner(shard, number)
+        return owner is not None and self.alive(f"{owner}.worker.json")
 
 
 class Pulse:
@@ -163,9 +178,9 @@ class Worker:
         last = claims(self.job.shards, self.exchange.names())
         for shard in sorted(last, key=lambda shard: last[shard]):  # those of one number stay in the job's order
             number = last[shard] + 1
-            if not held(self.exchange, self.watch, shard, last[shard]) and self.exchange.first(
-                claim_name(shard, number), {"worker": self.name}
-            ):
+            if self.watch.held(shard, last[shard]):
+                continue
+            if self.exchange.first(claim_name(shard, number), {"worker": self.name}):
                 self.pulse.next_claim, self.pulse.lost = claim_name(shard, number + 1), False
                 return shard, number
         return None
@@ -212,15 +227,9 @@ def claims(shards: Sequence[str], names: Sequence[str]) -> dict[str, int]:
     return last
 
 
-def held(exchange: Exchange, watch: Watch, shard: str, number: int) -> bool:
-    """Whether the worker that made a shard's last claim lives."""
-    told = exchange.told(claim_name(shard, number)) if number else None
-    return told is not None and watch.alive(f"{told['worker']}.worker.json")
-
-
 @contextmanager
-def working(url: str, job: str, name: str) -> Iterator[Worker | None]:
-    """A worker of a job, with its devices; None where the job is over already.
+def working(url: str, job: str, name: str, lease: bool = True) -> Iterator[Worker | None]:
+    """A worker of a job, with its devices leased unless it was given some; None where the job is over already.
 
     On leaving, the heartbeat says that it ended, and why. Raises ModelError where the devices are not there.
     """
@@ -231,16 +240,19 @@ def working(url: str, job: str, name: str) -> Iterator[Worker | None]:
     read = Job(told)
     with Pulse(url, job, name, read.timeout) as pulse:
         pulse.tell(state="waiting for devices")
-        with leased(read.devices) as mine:
+        with leased(read.devices if lease else 0) as mine:
             pulse.progress(devices=mine)
             load_functions(read.catalog)
             yield Worker(url, pulse, read, name)
 
 
 def work(url: str, job: str, name: str) -> int:
-    """Do a worker's work from beginning to end, without Prefect: what a cluster back end has run; how many shards."""
+    """Do a worker's work from beginning to end, without Prefect: what a cluster back end has run; how many shards.
+
+    Its devices are those that the cluster lets it see.
+    """
     count = 0
-    with working(url, job, name) as worker:
+    with working(url, job, name, lease=False) as worker:
         for shard, claim in worker.shards() if worker else ():
             worker.answer(shard, claim)  # type: ignore[union-attr]
             count += 1
