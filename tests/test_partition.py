@@ -201,14 +201,14 @@ def test_a_replica_is_worth_the_loading_while_it_answers_for_as_long(total, load
     assert worth == 1 or total >= worth * load
 
 
-@partitioner
 def bare(columns, *, prefix=""):
     """A user's own, that takes neither rates nor workers."""
     names = pa.array([prefix + "all"] * len(columns), pa.string())
     return Shards(pa.table({"completion_key": columns["completion_key"], "shard": names}), {prefix + "all": 7.0})
 
 
-def test_a_run_tells_a_partitioner_how_fast_and_how_many():
+def test_a_run_tells_a_partitioner_how_fast_and_how_many(monkeypatch):
+    monkeypatch.setitem(partitioner.items, "bare", bare)
     table = requests(("a", 100, {}))
     assert list(divide(table, "bare", "r-", SECOND, 4).costs.values()) == [7]
     assert list(divide(table, "naive", "r-", SECOND, 4).costs.values()) == [1000]
