@@ -38,6 +38,8 @@ from tasks.watch import Seen, look, remember, take, waits
 
 BROKEN = "assay.checkpoint.broken"
 """The event of a checkpoint that cannot be loaded."""
+SHOWN = 3
+"""Causes in the message of the night's state; the log has them all."""
 
 
 class NightlyForm(_Schema, Nightly):
@@ -176,9 +178,12 @@ def end(night: Nightly, told: Told, rest: list[Seen]) -> State[dict[str, Any]]:
     falls = [fall.told() for fall in told.falls]
     failed = [f"step {line['step']}: {line['cause']}" for line in told.lines if line["state"] == "failed"]
     data: dict[str, Any] = {"checkpoints": told.lines, "fallen": falls}
-    if falls:
-        return Failed(name="Regressed", message="; ".join(falls + failed), data=data)
-    if failed:
-        return Failed(name="Incomplete", message="; ".join(failed), data=data)
+    if falls or failed:
+        return Failed(name="Regressed" if falls else "Incomplete", message=named(falls + failed), data=data)
     states = Counter(line["state"] for line in told.lines)
     return Completed(message=", ".join(f"{n} {state}" for state, n in states.items()) or "nothing to do", data=data)
+
+
+def named(causes: list[str]) -> str:
+    """The first causes, and how many more there are."""
+    return "; ".join(causes[:SHOWN]) + (f"; and {len(causes) - SHOWN} more" if len(causes) > SHOWN else "")

@@ -18,6 +18,8 @@ from assay.statistics import macro
 from assay.types import Figure
 from storage.paired import Measured
 
+SHOWN = 10
+"""Steps of each curve in the table, the newest first; the ledger has them all."""
 Line = tuple[str, str]
 """A benchmark and its metric."""
 
@@ -67,16 +69,15 @@ def curves_of(dimension: str, figures: Sequence[Measured], less: Collection[Line
 
 
 def page(title: str, curves: Sequence[Curve]) -> str:
-    """A picture of curves and the table of their figures, as markdown; the newest step first."""
+    """A picture of curves and the table of their newest figures, as markdown."""
     image = base64.b64encode(picture(curves).encode()).decode()
-    steps = sorted({point.step for curve in curves for point in curve.points}, reverse=True)
-    cells = [{p.step: interval(p.value, p.low, p.high) for p in curve.points} for curve in curves]
-    table = [
-        "| step | " + " | ".join(curve.title.replace("|", "\\|") for curve in curves) + " |",
-        "|---" * (len(curves) + 1) + "|",
-        *(f"| {step} | " + " | ".join(column.get(step, "") for column in cells) + " |" for step in steps),
+    rows = [
+        f"| {curve.title.replace('|', chr(92) + '|')} | {p.step} | {interval(p.value, p.low, p.high)} |"
+        for curve in curves
+        for p in curve.points[: -SHOWN - 1 : -1]
     ]
-    return "\n".join([f"# {title}", "", f"![{title}](data:image/svg+xml;base64,{image})", "", *table])
+    head = [f"# {title}", "", f"![{title}](data:image/svg+xml;base64,{image})", ""]
+    return "\n".join([*head, "| curve | step | value |", "|---|---|---|", *rows])
 
 
 def slug(*parts: str) -> str:

@@ -361,8 +361,13 @@ def test_a_page_has_the_picture_and_the_figures() -> None:
     text = page("tiny: reasoning", curves_of("reasoning", FIGURES, LESS))
     assert "![tiny: reasoning](data:image/svg+xml;base64," in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert rows[0] == "| step | reasoning: mean of 2 | add (acc) | rule (acc) | text (perplexity) |"
-    assert rows[2] == "| 1200 |  | 0.400 [0.300, 0.500] |  | 40.000 [39.900, 40.100] |"
+    assert rows[2:4] == [
+        "| reasoning: mean of 2 | 700 | 0.400 [0.329, 0.471] |",
+        "| reasoning: mean of 2 | 300 | 0.500 [0.429, 0.571] |",
+    ]
+    assert rows[-1] == "| text (perplexity) | 300 | 90.000 [89.900, 90.100] |" and len(rows) == 2 + 2 + 3 + 2 + 3
+    long = [Curve("long", [Point(step, 0.5) for step in range(100)])]
+    assert len([line for line in page("", long).splitlines() if line.startswith("| long")]) == 10
     assert slug("curve", "My_Model 7B", "long_context") == "curve-my-model-7b-long-context"
 
 
