@@ -79,7 +79,7 @@ def folders(pattern: str, step_pattern: str) -> list[Found]:
             listed = _listed(files, folder)
             changed = max((_time(info) for _, info in listed), default=_time(files.info(folder)))
             fingerprint = key([[name, info["size"], _time(info)] for name, info in listed])
-            place = folder if local else files.unstrip_protocol(folder)
+            place = folder if local else f"{pattern.removesuffix(path)}{folder}"  # with its host, as ftp://… has one
             found.append(Found(place, step, fingerprint, changed))
     return found
 

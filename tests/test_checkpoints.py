@@ -6,9 +6,10 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,7 @@ def test_a_checkpoint_elsewhere_is_fetched_whole_and_once(
 ) -> None:
     night = nightly(tmp_path, watch={"pattern": "memory://x/step-*"}, settle=0)
     first, second = look(night, book)
-    assert (first.found.place, first.found.step, first.state) == ("memory:///x/step-300", 300, "lacking")
+    assert (first.found.place, first.found.step, first.state) == ("memory://x/step-300", 300, "lacking")
     (model,) = take(night, first).models
     folder = Path(model.path)  # type: ignore[union-attr]
     assert folder.is_relative_to(tmp_path / "cache")
@@ -279,6 +280,40 @@ def test_one_that_changes_elsewhere_is_another(
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         take(night, look(night, book)[0])
     assert look(nightly(tmp_path, watch={"pattern": "memory://x/step-*"}), book)[0].state == "waiting"
+
+
+@pytest.fixture
+def ftp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """The URL of a real server that has the committed checkpoints; skips where there is no package for one."""
+    pytest.importorskip("pyftpdlib")
+    from pyftpdlib.authorizers import DummyAuthorizer
+    from pyftpdlib.handlers import FTPHandler
+    from pyftpdlib.servers import FTPServer
+
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    authorizer = DummyAuthorizer()
+    authorizer.add_anonymous(str(TINY))
+    server = FTPServer(("127.0.0.1", 0), type("Handler", (FTPHandler,), {"authorizer": authorizer}))
+    serving = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.1}, daemon=True)
+    serving.start()
+    yield f"ftp://127.0.0.1:{server.address[1]}"
+    server.close_all()
+    serving.join(10)
+
+
+@pytest.mark.filterwarnings("ignore:The async:DeprecationWarning")  # of what the server of this test is made from
+def test_a_checkpoint_on_a_real_server_is_fetched(ftp: str, tmp_path: Path, book: Ledger) -> None:
+    night = nightly(tmp_path, watch={"pattern": f"{ftp}/step-*"}, stride=600)
+    seen = look(night, book)
+    assert [(one.found.place, one.found.step) for one in seen] == [
+        (f"{ftp}/step-{step}", step) for step in (300, 700, 1200, 1800, 3000) if step % 600 == 0
+    ]
+    written = max(path.stat().st_mtime for path in (TINY / "step-1200").iterdir())
+    assert seen[0].found.changed == pytest.approx(written, abs=2)
+    night = nightly(tmp_path, watch={"pattern": f"{ftp}/step-*"}, settle=0)
+    (model,) = take(night, look(night, book)[0]).models
+    folder = Path(model.path)  # type: ignore[union-attr]
+    assert (folder / "model.safetensors").read_bytes() == (TINY / "step-300" / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
