@@ -24,21 +24,20 @@ WITH known AS (SELECT *, nullif((facts->>'$.parameters')::DOUBLE, 0) AS paramete
 SELECT s.bytes, coalesce(s.distinct_bytes, s.bytes) AS distinct_bytes, s.allowance, s.input_tokens, s.output_tokens,
        s.seconds, s.load_seconds, coalesce(m.parameters / o.parameters, 1) AS size
 FROM shards s JOIN known m USING (model_key) LEFT JOIN known o ON o.model_key = $model
-WHERE {whose} AND ($device IS NULL OR s.device = $device) AND s.seconds > 0 AND s.bytes > 0 AND s.input_tokens > 0
+WHERE {whose} AND s.device = $device AND s.seconds > 0 AND s.bytes > 0 AND s.input_tokens > 0
 ORDER BY s.finished DESC LIMIT {newest}
 """
 
 
-def rates_of(
-    con: duckdb.DuckDBPyConnection, model_key: str, adapter: str, device: str | None = None, usual: Rates = USUAL
-) -> Rates:
-    """How fast a model is on a device (None: on any): by its own past, else by that of the adapter's models, else as
-    usual. Each only where that past is long enough; what is known less surely shapes what little data leave open."""
+def rates_of(con: duckdb.DuckDBPyConnection, model_key: str, adapter: str, device: str, usual: Rates = USUAL) -> Rates:
+    """How fast a model is on a device: by its own past, else by that of the adapter's other models, else as usual.
+
+    Each only where that past is long enough; what is known less surely shapes what little data leave open.
+    """
     given: dict[str, Any] = {"model": model_key, "device": device}
-    on = f" on {device}" if device else ""
     alike = _past(con, "m.adapter = $adapter AND s.model_key <> $model", given | {"adapter": adapter})
-    known = fitted(alike, usual, f"{adapter} models{on}")
-    return fitted(_past(con, "s.model_key = $model", given), known, f"this model{on}")
+    known = fitted(alike, usual, f"{adapter} models on {device}")
+    return fitted(_past(con, "s.model_key = $model", given), known, f"this model on {device}")
 
 
 def last_device(con: duckdb.DuckDBPyConnection, model_key: str, adapter: str, pooled: bool) -> str | None:

@@ -87,7 +87,8 @@ def rates_for(con: duckdb.DuckDBPyConnection, run: Run, model: str) -> Rates:
     subject = run.models[model]
     pooled = elsewhere(run.spec, subject)
     device = last_device(con, model, subject.spec.adapter, pooled)
-    return rates_of(con, model, subject.spec.adapter, device, _usual(subject, pooled))
+    usual = _usual(subject, pooled)
+    return rates_of(con, model, subject.spec.adapter, device, usual) if device else usual
 
 
 def _usual(subject: Subject, pooled: bool) -> Rates:

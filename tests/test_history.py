@@ -48,7 +48,7 @@ def answered(con: duckdb.DuckDBPyConnection, *shards: dict[str, Any]) -> None:
         con.execute(f"INSERT INTO shards ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", [*row.values()])
 
 
-def rates(con: duckdb.DuckDBPyConnection, model: str = "mine", device: str | None = H100) -> Rates:
+def rates(con: duckdb.DuckDBPyConnection, model: str = "mine", device: str = H100) -> Rates:
     return rates_of(con, model, "hf", device)
 
 
@@ -151,7 +151,7 @@ def test_a_model_without_a_past_is_as_fast_as_its_like_by_its_size(con: duckdb.D
     answered(con, *mixed(12))
     assert rates(con).prefill == pytest.approx(TRUE.prefill, rel=0.02)
     assert rates(con, "other").source == f"hf models on {H100}"  # its size is not known: as they are
-    assert rates_of(con, "other", "openai", None) == USUAL
+    assert rates_of(con, "other", "openai", H100) == USUAL
 
 
 def test_a_header_is_read_once_a_shard(con: duckdb.DuckDBPyConnection) -> None:

@@ -125,7 +125,7 @@ def test_the_run_that_follows_builds_nothing_again(
     prefect_server: str, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", prefect_server)
-    more = ("-b", "sums", "-b", "mini_odd@few_shot", "--limit", "6", "--catalog", str(own), "--json")
+    more = ("-b", "sums", "-b", "mini_odd", "--limit", "6", "--catalog", str(own), "--json")
     ledger = ("--ledger", str(own.parent / "l.duckdb"))
     planned = told(assay("plan", "-m", "echo:oracle", *more, *ledger))
     before = rows(own, "SELECT count(*) FROM asked")
@@ -139,7 +139,7 @@ def test_the_run_that_follows_builds_nothing_again(
     monkeypatch.setattr(prompt, "_write", lambda *given: pytest.fail("prompts again"))
     ran = told(assay("run", "-m", "echo:oracle", *more, *ledger))
     assert ran["run"] == planned["run"]
-    assert {score["benchmark"]: score["value"] for score in ran["scores"]} == {"sums": 1.0, "mini_odd@few_shot": 1.0}
+    assert {score["benchmark"]: score["value"] for score in ran["scores"]} == {"sums": 1.0, "mini_odd": 1.0}
     assert rows(own, "SELECT count(*) FROM asked") == before == [(9,)]
     assert rows(own, "SELECT count(*) FROM completions") == before
     assert rows(own, "SELECT state FROM runs") == [("done",)]
@@ -152,6 +152,13 @@ def test_the_run_that_follows_builds_nothing_again(
     (model,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--refresh"))["models"]
     assert (model["open"], model["cached"]) == (9, 0)
     assert rows(own, "SELECT DISTINCT refresh FROM runs") == [(False,)]
+
+    rows(own, "UPDATE shards SET seconds = 60")  # as if the model had been slow enough to be believed
+    assert model["rates_from"] == "defaults"
+    (slow,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--refresh"))["models"]
+    assert slow["rates_from"] == "this model on cpu" and slow["times"][0]["seconds"] == pytest.approx(60, rel=0.01)
+    (pooled,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--set", "compute.pool=gpu"))["models"]
+    assert pooled["rates_from"] == "defaults"  # what ran in the run's own process says nothing of a pool
 
 
 @pytest.mark.parametrize(
