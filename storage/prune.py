@@ -108,9 +108,9 @@ def prune(
     `told` is called with each table's name when its turn comes. Where nothing goes, nothing is written. Raises
     LedgerError where there is no ledger or no room to write it anew; it is then as it was.
     """
-    path, now = book.path, datetime.now(UTC).replace(tzinfo=None)
-    before = path.stat().st_size if path.is_file() else 0
+    now = datetime.now(UTC).replace(tzinfo=None)
     with at_rest(book) as con, _cut(con, spool, now - keep) as runs:
+        before = book.path.stat().st_size
         going = [one for table in _GOES if (one := _going(con, table)).rows]
         folders = leftovers(con, spool, now - keep)
         if going and not dry_run:
@@ -121,7 +121,7 @@ def prune(
             folders.remove()
     if folders.files:
         going.append(Going("spool", folders.files, folders.bytes))
-    return Pruned(runs, going, before, path.stat().st_size)
+    return Pruned(runs, going, before, book.path.stat().st_size)
 
 
 @contextmanager

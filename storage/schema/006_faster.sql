@@ -1,6 +1,7 @@
--- The same rows as before, in a form in which the answers of one run are found among those of a year: the answer's model
--- is asked for too, by which most of the table is passed over, and it is looked up before scores come in, so that the
--- table with all its texts is not what is kept in memory.
+-- The same rows as before, in a form in which what one run asked is found among what a year has asked.
+
+-- The answer's model is asked for too, by which most of the table is passed over, and answers are looked up before scores
+-- come in, so that it is not the table with all its texts that is kept in memory.
 CREATE OR REPLACE VIEW lineage AS
 SELECT z.run_id, coalesce(o.label, z.model_key) AS model, z.benchmark,
        coalesce(n.metric, s.scorer || CASE WHEN s.filter = '' THEN '' ELSE ',' || s.filter END) AS metric,
@@ -34,3 +35,28 @@ LEFT JOIN (
 LEFT JOIN steps w ON w.step = 'prepare' AND w.run_id = z.run_id AND w.benchmark = z.benchmark
 LEFT JOIN samples x ON x.prepared = w.step_key AND x.sample_key = s.sample_key
 WHERE z.step = 'score';
+
+-- Runs that were pruned are left out before what they asked is looked at, and no key is computed of the rest.
+CREATE OR REPLACE VIEW cost AS
+WITH past AS (
+    SELECT p.* FROM pruned p
+    WHERE NOT EXISTS (FROM steps s WHERE s.run_id = p.run_id AND s.recorded > p.pruned)
+), prompts AS (
+    SELECT DISTINCT s.run_id, m.model_key, s.step_key
+    FROM steps s JOIN run_models m ON m.run_id = s.run_id AND s.model_key IN ('', m.model_key)
+    WHERE s.step = 'prompt' AND s.run_id NOT IN (SELECT run_id FROM past)
+), asked_once AS (
+    SELECT DISTINCT p.run_id, p.model_key, a.request_key, a.sampling_key, a.replica
+    FROM prompts p JOIN asked a ON a.prompted = p.step_key
+)
+SELECT a.run_id, coalesce(any_value(o.label), a.model_key) AS model, count(*) AS requests,
+       count(c.completion_key) AS answered,
+       count(*) FILTER (c.run_id <> a.run_id) AS cached,
+       coalesce(sum(c.input_tokens) FILTER (c.run_id = a.run_id), 0)::BIGINT AS input_tokens,
+       coalesce(sum(c.output_tokens) FILTER (c.run_id = a.run_id), 0)::BIGINT AS output_tokens
+FROM asked_once a
+LEFT JOIN completions c USING (request_key, model_key, sampling_key, replica)
+LEFT JOIN models o ON o.model_key = a.model_key
+GROUP BY a.run_id, a.model_key
+UNION ALL
+SELECT run_id, model, requests, answered, cached, input_tokens, output_tokens FROM past;
