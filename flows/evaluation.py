@@ -26,8 +26,8 @@ from storage.ledger import Ledger
 from tasks.begin import begin
 from tasks.check import check
 from tasks.collect import collect_orphans, collect_task
-from tasks.context import Run, open_run
-from tasks.dispatch import ask_elsewhere, check_place, elsewhere
+from tasks.context import Run, elsewhere, open_run
+from tasks.dispatch import ask_elsewhere, check_place
 from tasks.infer import infer_task
 from tasks.lease import leased
 from tasks.plan import plan_task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +39,14 @@ def rates_of(con: duckdb.DuckDBPyConnection, model_key: str, adapter: str, devic
     alike = _past(con, "m.adapter = $adapter AND s.model_key <> $model", given | {"adapter": adapter})
     known = fitted(alike, usual, f"{adapter} models on {device}")
     return fitted(_past(con, "s.model_key = $model", given), known, f"this model on {device}")
+
+
+def planned(con: duckdb.DuckDBPyConnection, run_id: str, shards: Sequence[str]) -> float:
+    """The seconds that some shards of a run were estimated to take."""
+    row = con.execute(
+        "SELECT coalesce(sum(cost), 0) FROM shards WHERE run_id = ? AND list_contains(?, shard)", [run_id, list(shards)]
+    ).fetchone()
+    return float(row[0]) if row else 0.0
 
 
 def last_device(con: duckdb.DuckDBPyConnection, model_key: str, adapter: str, pooled: bool) -> str | None:

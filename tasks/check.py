@@ -17,7 +17,7 @@ from assay.solve import solver
 from assay.spec import Benchmark, EvalSpec, explain
 from assay.types import Reply, Sampling
 from assay.workload import COLUMNS
-from tasks.context import Subject, resolve
+from tasks.context import Subject, elsewhere, resolve
 from tasks.divide import divide
 from tasks.preview import preview
 
@@ -33,8 +33,7 @@ def check(spec: EvalSpec) -> None:
     benchmarks, subjects = resolve(spec)
     for subject in subjects.values():
         adapter = model_adapter(subject.spec.adapter, spec.catalog)
-        here = subject.devices == 0 or not (spec.compute.pool or spec.compute.cluster)
-        if here and hasattr(adapter, "ready"):  # a worker elsewhere may have what this process lacks
+        if hasattr(adapter, "ready") and not elsewhere(spec, subject):  # a worker may have what this process lacks
             adapter.ready(subject.spec)
     divide(COLUMNS.empty_table(), spec.partitioner)
     for benchmark in benchmarks.values():

@@ -197,6 +197,11 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
     return benchmarks, subjects
 
 
+def elsewhere(spec: EvalSpec, subject: Subject) -> bool:
+    """Whether workers answer for a model, and not the run's own process."""
+    return subject.devices > 0 and bool(spec.compute.pool or spec.compute.cluster)
+
+
 def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str = "") -> str:
     """Record a new run; its id."""
     benchmarks, subjects = resolve(spec)

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 
 from adapters import cluster_backend
 from assay.errors import SpecError
+from assay.partition import replicas_worth
 from assay.spec import EvalSpec
 from storage.exchange import exchange
+from storage.history import planned
 from tasks.cluster import Cluster
-from tasks.context import Run, Subject, resolve
+from tasks.context import Run, Subject, elsewhere, resolve
+from tasks.estimate import rates_for
 from tasks.fleet import Fleet, Hand
 from tasks.pool import Pool, most
-
-
-def elsewhere(spec: EvalSpec, subject: Subject) -> bool:
-    """Whether workers answer for a model, and not the run's own process."""
-    return subject.devices > 0 and bool(spec.compute.pool or spec.compute.cluster)
 
 
 def pool_of(spec: EvalSpec, subject: Subject) -> str | None:
@@ -59,8 +57,11 @@ def check_place(spec: EvalSpec) -> None:
 
 
 def ask_elsewhere(run: Run, model: str, shards: Sequence[str]) -> None:
-    """Have workers answer some shards, and collect what they answered."""
-    subject = run.models[model]
-    pool = pool_of(run.spec, subject)
-    hand: Hand = Pool(pool, run, model) if pool else Cluster(str(run.spec.compute.cluster), run, model)
-    Fleet(run, model, shards, hand, replicas(run.spec, subject)).ask()
+    """Have workers answer some shards, and collect what they answered: as many as the run says, else as are worth
+    loading the model."""
+    subject, compute = run.models[model], run.spec.compute
+    pool, most = pool_of(run.spec, subject), replicas(run.spec, subject)
+    hand: Hand = Pool(pool, run, model) if pool else Cluster(str(compute.cluster), run, model)
+    with run.ledger.read() as con:
+        seconds, load = planned(con, run.id, shards), rates_for(con, run, model).load
+    Fleet(run, model, shards, hand, most if compute.replicas else replicas_worth(seconds, load, most)).ask()

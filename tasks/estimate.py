@@ -14,9 +14,8 @@ from assay.types import Record
 from assay.workload import ELSEWHERE, ON_CPU, USUAL, Amounts, Rates, amounts
 from storage.history import last_device, rates_of
 from storage.steps import Counts, open_columns, open_requests
-from tasks.context import Run, Subject, now
+from tasks.context import Run, Subject, elsewhere, now
 from tasks.devices import count
-from tasks.dispatch import elsewhere
 from tasks.divide import divide, in_shards
 
 SHOWN = (1, 8, 64)

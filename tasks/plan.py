@@ -9,7 +9,9 @@ import duckdb
 from storage.steps import claim, open_columns, open_requests, write_shards
 from tasks.collect import collect_orphans
 from tasks.context import LEASE, Run, now, open_run
-from tasks.divide import divide
+from tasks.dispatch import replicas
+from tasks.divide import divide, shard_amounts
+from tasks.estimate import rates_for
 from tasks.progress import advance
 from tasks.steps import step
 
@@ -60,18 +62,18 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
     [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
-    columns = open_columns(con)
-    shards = divide(columns, run.spec.partitioner, f"{model[:8]}-{before:04d}-")
+    columns, rates, workers = open_columns(con), rates_for(con, run, model), replicas(run.spec, subject)
+    shards = divide(columns, run.spec.partitioner, f"{model[:8]}-{before:04d}-", rates, workers)
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)
-    rows = [(run.id, s.shard, model, round, s.requests, shards.costs[s.shard], str(s.path), now()) for s in written]
-    con.register("columns", columns)
-    con.register("assignment", shards.assignment)
+    size = shard_amounts(columns, shards)
     con.executemany(
-        "INSERT INTO shards (run_id, shard, model_key, round, requests, cost, path, state, started, bytes, allowance)"
-        " SELECT $1, $2, $3, $4, $5, $6, $7, 'open', $8, sum(bytes + header_bytes),"
-        " sum(max_tokens) FILTER (kind = 'generate')"
-        " FROM assignment JOIN columns USING (completion_key) WHERE shard = $2",
-        rows,
-    )
+        "INSERT INTO shards (run_id, shard, model_key, round, requests, cost, path, state, started, bytes,"
+        " distinct_bytes, allowance) VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?, ?)",
+        [
+            (run.id, one.shard, model, round, one.requests, shards.costs[one.shard], str(one.path), now(),
+             size[one.shard].bytes, size[one.shard].distinct_bytes, size[one.shard].allowance)
+            for one in written
+        ],
+    )  # fmt: skip
     return [shard.shard for shard in written]
