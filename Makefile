@@ -5,6 +5,7 @@ PORT ?= 4200
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM := .venv-vllm
 
 .PHONY: setup run cluster check test bench clean
 .DEFAULT_GOAL := setup
@@ -34,14 +35,29 @@ check: setup
 test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
-# make test-server, test-vllm, test-gpu, test-network: the tests under that mark, which `make test` leaves out
+# make test-server, test-gpu, test-network: the tests under that mark, which `make test` leaves out
 test-%: setup
 	$(BIN)/pytest -m '$*'
+
+# vLLM pins torch, so it has an environment of its own; here in its build for CPUs, and the project beside it
+$(VLLM)/.ready: pyproject.toml constraints-vllm.txt tests/vllm_stub/pyproject.toml tests/vllm_stub/requirements.txt
+	@echo "installing into $(VLLM): some minutes"
+	@$(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r constraints-vllm.txt
+	@$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r tests/vllm_stub/requirements.txt
+	@$(VLLM)/bin/python -m pip install -qq --disable-pip-version-check --no-deps ./tests/vllm_stub -e .
+	@touch $@
+
+# on a CPU vLLM wants to be told how much memory its cache may take (in GiB) and which address is its own
+ON_CPU := VLLM_CPU_KVCACHE_SPACE=1 VLLM_HOST_IP=127.0.0.1 TORCH_COMPILE_DISABLE=1 OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
+
+test-vllm: $(VLLM)/.ready
+	$(ON_CPU) $(VLLM)/bin/python -m pytest -m vllm tests/test_vllm.py tests/test_vllm_runs.py
 
 # each prints what it measured, as ratios; never part of a test
 bench: setup
 	@set -e; for file in bench/*.py; do echo "$$file"; $(BIN)/python $$file; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,9 +20,9 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 HEAVY = {"torch", "transformers", "datasets", "duckdb", "openai", "prefect", "pyarrow", "scipy", "sympy", "pydantic"}
 
 
-def pins():
-    """The versions in constraints.txt by canonical name."""
-    lines = (line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines())
+def pins(file="constraints.txt"):
+    """The versions in a file of pins by canonical name."""
+    lines = (line.split("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
     found = [Requirement(line) for line in lines if line]
     assert all(str(pin.specifier).startswith("==") and "*" not in str(pin.specifier) for pin in found)
     assert len({canonicalize_name(pin.name) for pin in found}) == len(found)
@@ -39,9 +39,10 @@ def needed(requirements, extras=("",)):
 def closure(known):
     """Everything that is installed for the project with its extras, and who wants it.
 
-    Left out is what comes with torch's CUDA build and is in no CPU's set: torch itself wants one version of each.
+    Left out is what comes with torch's CUDA build and is in no CPU's set: torch itself wants one version of each; and
+    the extra vllm, which does not go with the others: it wants an older fastapi than Prefect does.
     """
-    listed = [PROJECT["project"]["dependencies"], *EXTRAS.values()]
+    listed = [PROJECT["project"]["dependencies"], *(wanted for extra, wanted in EXTRAS.items() if extra != "vllm")]
     wanted = [(requirement, "assay") for requirements in listed for requirement in needed(requirements)]
     seen = {}
     while wanted:
@@ -80,6 +81,16 @@ def test_the_pins_are_versions_that_everybody_accepts():
         if not r.specifier.contains(known[canonicalize_name(r.name)], prereleases=True)
     ]
     assert wrong == []
+
+
+def test_the_environment_of_vllm_has_what_the_project_wants():
+    """It is installed without regard to what packages say of each other, so that is looked at here."""
+    known = pins("constraints-vllm.txt")
+    wanted = [r for r in needed(PROJECT["project"]["dependencies"] + EXTRAS["peft"])]
+    wanted += [Requirement(r) for r in requires("prefect") if "extra" not in r and "python_version" not in r]
+    wrong = [str(r) for r in wanted if not r.specifier.contains(known[canonicalize_name(r.name)], prereleases=True)]
+    assert wrong == []
+    assert {known[name] for name in ("prefect", "fastapi")} == {pins()[name] for name in ("prefect", "fastapi")}
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -44,8 +44,8 @@ def ready(spec: ModelSpec) -> None:
     """Raise ModelError where vLLM is not in this environment, which `describe` can do without."""
     if find_spec("vllm") is None:
         raise ModelError(
-            f"{spec.label} needs the package vllm, in an environment of its own: pip install 'assay[vllm]' there "
-            "(docs/vllm.md), and run in it or name a pool whose worker does"
+            f"{spec.label} needs the package vllm, which has an environment of its own (docs/vllm.md says how to make "
+            "it): run assay there, or in compute name a pool whose worker lives there"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +24,10 @@ BATCH = 64
 SECONDS = 2.0
 """How long a batch is waited for."""
 ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # an engine beside us would outlive us where we are killed, with its devices
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "WARNING",  # the run shows its own progress
+    "VLLM_LOGGING_LEVEL": "ERROR",  # the run shows its own progress
+    "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # and what it found is the last line that it prints
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # for the one token that is asked for after a full window, and not seen
 }
 
@@ -96,9 +99,10 @@ def load_engine(model: Known, options: Options) -> Engine:
     if options.lora:
         folder = Path(options.lora).expanduser().resolve()
         request = library("vllm.lora.request", "vllm").LoRARequest("lora", 1, str(folder))
+    gc.collect()  # one that was given up takes what is the process's with it when it goes: not after this one has begun
     try:
         llm = vllm.LLM(**told, **options.engine)
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, ImportError) as error:
+    except Exception as error:  # whatever it stumbles over, assertions included
         raise ModelError(f"model {model.folder.path} does not load: {type(error).__name__}: {error}") from error
     return Engine(llm, request)
 
