@@ -29,7 +29,7 @@ from assay.spec import EvalSpec
 from flows.evaluation import evaluation
 from flows.form import Benchmarks, EvalForm, ShownAs, Suites, _Schema
 from storage.ledger import Ledger
-from storage.sightings import Sighting, adopt
+from storage.sightings import Sighting
 from tasks.curves import slug
 from tasks.follow import Fall, follow_task, resource
 from tasks.pool import cancel_children
@@ -38,6 +38,7 @@ from tasks.watch import Seen, look, remember, take, waits
 
 BROKEN = "assay.checkpoint.broken"
 """The event of a checkpoint that cannot be loaded."""
+CUT_OFF = Sighting("failed", "the night ended before it was compared")
 SHOWN = 3
 """Causes in the message of the night's state; the log has them all."""
 
@@ -125,8 +126,7 @@ def evaluate(night: Nightly, book: Ledger, seen: Seen, told: Told) -> bool:
         return False
     run_id, cause = run(spec, book)
     if run_id is not None:
-        with book.write() as con:
-            adopt(con, run_id, night.family, seen.found.step)
+        remember(night, book, seen, CUT_OFF, run_id)
         falls = follow_task(night, str(book.path), seen.found.step)
         told.falls += falls
         for fall in falls:

@@ -15,14 +15,17 @@ from assay.reading import scorings
 from assay.spec import Benchmark, Step
 from assay.types import Scores
 
-_NEWEST = """
-SELECT m.benchmark, m.metric, m.run_id, m.model_key, m.recipe_key, m.dimension, m.scorer, m.filter, m.aggregation,
-       (SELECT any_value(recipe) FROM recipes c WHERE c.recipe_key = m.recipe_key) AS recipe
-FROM metrics m JOIN models o USING (model_key) JOIN runs r USING (run_id)
-WHERE m.headline AND o.label = ?
+_FIGURES = """
+SELECT m.benchmark, m.metric, m.dimension, m.run_id, m.model_key, m.recipe_key, m.scorer, m.filter, m.aggregation
+FROM {source} JOIN runs r USING (run_id)
+WHERE m.headline
 QUALIFY row_number() OVER (PARTITION BY m.benchmark, m.metric ORDER BY r.created DESC, m.run_id) = 1
 ORDER BY m.dimension, m.benchmark, m.metric
 """
+_OF_MODEL = "metrics m JOIN (FROM models WHERE label = ?) o USING (model_key)"
+_OF_STEP = (
+    "metrics m JOIN (FROM checkpoints WHERE family = ? AND step = ?) c USING (run_id, model_key, benchmark, metric)"
+)
 _SCORES = """
 SELECT s.ordinal, s.sample_key, s.replica, s.value, s.weight, s.detail, x.grp, x.cluster
 FROM steps z JOIN scores s ON s.scored = z.step_key
@@ -49,49 +52,37 @@ class Left(NamedTuple):
     why: str
 
 
-def labels(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """What tables call the models that have figures."""
-    rows = con.execute("SELECT DISTINCT o.label FROM models o JOIN metrics m USING (model_key) ORDER BY 1").fetchall()
-    return [label for (label,) in rows]
+Rows = dict[tuple[str, str], dict[str, Any]]
+"""(benchmark, metric) -> where a model's newest figure comes from."""
 
 
-Rows = tuple[dict[str, Any], dict[str, Any]]
+def of_model(con: duckdb.DuckDBPyConnection, label: str) -> Rows:
+    """What a model has figures of. Raises SpecError where there is no such model, or none of it."""
+    rows = _rows(con, _OF_MODEL, [label])
+    if not rows:
+        known = con.execute("SELECT DISTINCT label FROM models JOIN metrics USING (model_key)").fetchall()
+        raise SpecError(unknown("model with figures", label, [name for (name,) in known]))
+    return rows
 
 
-def common(con: duckdb.DuckDBPyConnection, before: str, after: str) -> dict[tuple[str, str], Rows]:
-    """(benchmark, metric) -> where two models have the figure from, each the newest one.
+def of_step(con: duckdb.DuckDBPyConnection, family: str, step: int) -> Rows:
+    """What a checkpoint has figures of."""
+    return _rows(con, _OF_STEP, [family, step])
 
-    Raises SpecError for a model without figures, or two that share none.
-    """
-    ours, theirs = (
-        {(row["benchmark"], row["metric"]): row for row in _newest(con, label)} for label in (before, after)
-    )
-    shared = {name: (row, theirs[name]) for name, row in ours.items() if name in theirs}
-    if not shared:
-        raise SpecError(f"{before} and {after} share no benchmark")
-    return shared
+
+def _rows(con: duckdb.DuckDBPyConnection, source: str, asked: list[Any]) -> Rows:
+    found = con.execute(_FIGURES.format(source=source), asked)
+    names = [column[0] for column in found.description or []]
+    return {row[:2]: dict(zip(names, row, strict=True)) for row in found.fetchall()}
 
 
 def pairs(
-    con: duckdb.DuckDBPyConnection, before: str, after: str, benchmarks: Container[str] | None = None
+    con: duckdb.DuckDBPyConnection, before: Rows, after: Rows, benchmarks: Container[str] | None = None
 ) -> Iterator[Pair | Left]:
-    """What two models both have on some benchmarks, or on all: scores side by side, or why they cannot be compared.
-
-    Raises SpecError as `common` does.
-    """
-    for (benchmark, _), (one, other) in common(con, before, after).items():
-        if benchmarks is None or benchmark in benchmarks:
-            yield _pair(con, one, other)
-
-
-def _newest(con: duckdb.DuckDBPyConnection, label: str) -> list[dict[str, Any]]:
-    """The newest headline figures of a model and where they come from. Raises SpecError where there are none."""
-    found = con.execute(_NEWEST, [label])
-    names = [column[0] for column in found.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    if not rows:
-        raise SpecError(unknown("model with figures", label, labels(con)))
-    return rows
+    """What two models both have on some benchmarks, or on all: scores side by side, or why they cannot be compared."""
+    for name, row in before.items():
+        if name in after and (benchmarks is None or name[0] in benchmarks):
+            yield _pair(con, row, after[name])
 
 
 def _pair(con: duckdb.DuckDBPyConnection, one: dict[str, Any], other: dict[str, Any]) -> Pair | Left:
@@ -99,7 +90,7 @@ def _pair(con: duckdb.DuckDBPyConnection, one: dict[str, Any], other: dict[str, 
     if one["recipe_key"] != other["recipe_key"]:
         return Left(*name, "the recipe has changed between the two runs")
     try:
-        step = _step(one)
+        step = _step(con, one)
     except AssayError as error:
         return Left(*name, str(error))
     columns = con.execute(
@@ -116,9 +107,10 @@ def _pair(con: duckdb.DuckDBPyConnection, one: dict[str, Any], other: dict[str, 
     return Pair(*name[:1], one["dimension"], name[1], step, macro, before, after, int((~both).sum()))
 
 
-def _step(row: dict[str, Any]) -> Step:
+def _step(con: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> Step:
     """The metric behind a figure, by the recipe that the run used."""
-    for one in scorings(Benchmark.model_validate_json(row["recipe"])):
+    found = con.execute("SELECT recipe FROM recipes WHERE recipe_key = ?", [row["recipe_key"]]).fetchone()
+    for one in scorings(Benchmark.model_validate_json(found[0])) if found else ():
         if (one.shown, one.scorer, one.filter) == (row["metric"], row["scorer"], row["filter"]):
             return {one.metric: one.metric_options} if one.metric_options else one.metric
     raise SpecError("its recipe, as it is read today, has no such figure")
@@ -139,7 +131,6 @@ class Measured(NamedTuple):
     """A figure of a checkpoint."""
 
     step: int
-    model: str
     benchmark: str
     dimension: str
     metric: str
@@ -153,12 +144,10 @@ class Measured(NamedTuple):
 def measured(con: duckdb.DuckDBPyConnection, family: str, benchmarks: Iterable[str]) -> list[Measured]:
     """The newest figures of a family's checkpoints on some benchmarks, by benchmark and step."""
     rows = con.execute(
-        "SELECT c.step, c.model, c.benchmark, c.dimension, c.metric, c.value, m.stderr, c.ci_low, c.ci_high, c.n"
-        " FROM checkpoints c JOIN models o ON o.label = c.model AND o.family = c.family AND o.step = c.step"
-        " JOIN metrics m USING (run_id, benchmark, metric) JOIN runs r USING (run_id)"
-        " WHERE m.headline AND m.model_key = o.model_key AND c.family = ? AND list_contains(?, c.benchmark)"
-        " QUALIFY row_number() OVER (PARTITION BY c.step, c.benchmark, c.metric ORDER BY r.created DESC, run_id) = 1"
-        " ORDER BY c.dimension, c.benchmark, c.metric, c.step",
+        "SELECT step, benchmark, dimension, metric, value, stderr, ci_low, ci_high, n"
+        " FROM checkpoints JOIN runs USING (run_id) WHERE family = ? AND list_contains(?, benchmark)"
+        " QUALIFY row_number() OVER (PARTITION BY step, benchmark, metric ORDER BY created DESC, run_id) = 1"
+        " ORDER BY dimension, benchmark, metric, step",
         [family, list(benchmarks)],
     ).fetchall()
     return [Measured(*row) for row in rows]

@@ -33,12 +33,3 @@ def record(
         "INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?, ?, make_timestamp(epoch_us(now())))",
         [*seen, wanted, *checkpoint, *sighting, run_id],
     )
-
-
-def adopt(con: duckdb.DuckDBPyConnection, run_id: str, family: str, step: int) -> None:
-    """Have a run's model belong to a family, where the ledger knows its weights by another run that named none."""
-    con.execute(
-        "UPDATE models SET family = ?, step = ?"
-        " WHERE step IS NULL AND model_key IN (SELECT model_key FROM run_models WHERE run_id = ?)",
-        [family, step, run_id],
-    )

@@ -12,7 +12,7 @@ from assay.compare import Change, Pair, compare
 from assay.nightly import Nightly
 from assay.shown import interval, number, probability
 from storage.ledger import Ledger
-from storage.paired import Left, Measured, measured, pairs
+from storage.paired import Left, Measured, measured, of_step, pairs
 from tasks.curves import Line, less_is_better, show_curves, slug
 from tasks.steps import step
 from tasks.watch import benchmarks_of
@@ -27,7 +27,6 @@ class Other(NamedTuple):
     what: str
     """`previous` or `best`."""
     step: int
-    model: str
 
 
 class Fall(NamedTuple):
@@ -42,7 +41,7 @@ class Fall(NamedTuple):
         c, other = self.change, self.other
         return (
             f"{c.benchmark} ({c.metric}) fell at step {self.step}: {number(c.before)} → {number(c.after)}"
-            f" against the {other.what}, {other.model} (p = {probability(c.p_worse_adjusted)})"
+            f" against the {other.what}, step {other.step} (p = {probability(c.p_worse_adjusted)})"
         )
 
 
@@ -53,11 +52,11 @@ def follow_task(night: Nightly, ledger: str, step: int) -> list[Fall]:
     with Ledger(ledger).read() as con:
         figures = measured(con, night.family, benchmarks)
     show_curves(night.family, figures, benchmarks)
-    model = next((row.model for row in figures if row.step == step), None)
     falls = []
-    for other in others(figures, step, less_is_better(benchmarks.values())) if model else []:
+    for other in others(figures, step, less_is_better(benchmarks.values())):
         with Ledger(ledger).read() as con:
-            found = list(pairs(con, other.model, str(model), benchmarks))
+            before, after = of_step(con, night.family, other.step), of_step(con, night.family, step)
+            found = list(pairs(con, before, after, benchmarks))
         changes = compare([one for one in found if isinstance(one, Pair)])
         show_comparison(night.family, step, other, changes, [one for one in found if isinstance(one, Left)])
         if other.what == night.against:
@@ -83,7 +82,7 @@ def others(figures: Sequence[Measured], step: int, less: Collection[Line]) -> li
     sign = -1 if counted <= set(less) else 1
     means = {at: sign * sum(r.value or 0.0 for r in rows) for at, rows in found.items() if len(rows) == len(counted)}
     places = [("previous", max(found)), *([("best", max(means, key=lambda at: (means[at], at)))] if means else [])]
-    return [Other(what, at, found[at][0].model) for what, at in places]
+    return [Other(what, at) for what, at in places]
 
 
 def fell(change: Change, alpha: float) -> bool:
@@ -107,8 +106,8 @@ def show_comparison(family: str, step: int, other: Other, changes: Sequence[Chan
     create_table_artifact(
         table,
         key=slug("compare", family, other.what),
-        description=f"{family}: step {step} against the {other.what}, {other.model}; lost: questions on which it now"
-        f" scores lower, as right before and wrong now{untold}",
+        description=f"{family}: step {step} against the {other.what}, step {other.step}. Lost are questions on which it"
+        f" scores lower: right before, wrong now{untold}",
     )
 
 

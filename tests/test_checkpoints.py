@@ -24,8 +24,8 @@ from assay.curves import Curve, Point, picture
 from assay.errors import ModelError, SpecError
 from assay.nightly import LAST_NUMBER, Nightly
 from storage.ledger import Ledger
-from storage.paired import Measured
-from storage.sightings import Sighting
+from storage.paired import Measured, measured, of_step
+from storage.sightings import Sighting, record
 from tasks.curves import curves_of, page, slug
 from tasks.follow import fell, others
 from tasks.watch import Seen, look, remember, take, waits
@@ -354,10 +354,38 @@ def test_revisions_of_the_hub_are_pinned_to_their_commits(
         revisions("a/b", ["main"], LAST_NUMBER)
 
 
+def test_the_same_weights_may_be_of_two_families_and_of_two_steps(book: Ledger) -> None:
+    with book.write() as con:
+        for day, (run, model, value) in enumerate(
+            [("r1", "a", 0.1), ("r2", "b", 0.5), ("r3", "a", 0.1), ("r4", "b", 0.6)]
+        ):
+            con.execute(
+                "INSERT INTO runs (run_id, state, created) VALUES (?, 'done', '2026-01-01'::DATE + ?::INTEGER)",
+                [run, day],
+            )
+            con.execute(
+                "INSERT INTO metrics (run_id, model_key, benchmark, dimension, metric, value, headline)"
+                " VALUES (?, ?, 'add', 'reasoning', 'acc', ?, true)", [run, model, value]
+            )  # fmt: skip
+        for model, family, step in (("a", "tiny", 300), ("b", "", None)):
+            con.execute(
+                "INSERT INTO models (model_key, label, family, step) VALUES (?, 'of ' || ?, ?, ?)",
+                [model, model, family, step],
+            )
+        for run, family, step in (("r2", "tiny", 700), ("r3", "tiny", 1200), ("r4", "renamed", 700)):
+            record(con, (f"/x/{step}", run), "w", (family, step), Sighting("done", None), run)
+    with book.read() as con:
+        assert [(m.step, m.value) for m in measured(con, "tiny", ["add"])] == [(300, 0.1), (700, 0.5), (1200, 0.1)]
+        assert [(m.step, m.value) for m in measured(con, "renamed", ["add"])] == [(700, 0.6)]
+        assert measured(con, "tiny", ["other"]) == []
+        assert of_step(con, "tiny", 1200)["add", "acc"]["run_id"] == "r3"
+        assert of_step(con, "renamed", 700)["add", "acc"]["run_id"] == "r4"
+
+
 def figure(step: int, benchmark: str, value: float | None, metric: str = "acc") -> Measured:
     known = value is not None
     low, high, error = (value - 0.1, value + 0.1, 0.05) if value is not None else (None, None, None)
-    return Measured(step, f"tiny-{step}", benchmark, "reasoning", metric, value, error, low, high, 20 if known else 0)
+    return Measured(step, benchmark, "reasoning", metric, value, error, low, high, 20 if known else 0)
 
 
 FIGURES = [
@@ -408,9 +436,7 @@ def test_a_page_has_the_picture_and_the_figures() -> None:
 
 def test_the_best_is_the_one_with_the_highest_mean_of_what_is_compared() -> None:
     assert [(o.what, o.step) for o in others(FIGURES, 1200, LESS)] == [("previous", 700), ("best", 300)]
-    assert [(o.what, o.step, o.model) for o in others(FIGURES, 700, LESS)] == [
-        ("previous", 300, "tiny-300"), ("best", 300, "tiny-300")
-    ]  # fmt: skip
+    assert [(o.what, o.step) for o in others(FIGURES, 700, LESS)] == [("previous", 300), ("best", 300)]
     assert others(FIGURES, 300, LESS) == []
     texts = [row for row in FIGURES if row.metric == "perplexity"]
     assert [(o.what, o.step) for o in others(texts, 1200, LESS)][1] == ("best", 700), "the lowest perplexity"

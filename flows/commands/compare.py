@@ -40,15 +40,18 @@ def command(
     from assay.functions import load_functions
     from flows.table import print_whole
     from storage.ledger import Ledger
-    from storage.paired import Left, common, pairs
+    from storage.paired import Left, of_model, pairs
 
     load_functions(catalogs)
     with Ledger(ledger).read() as con:
-        shared = {benchmark for benchmark, _ in common(con, before, after)}
+        ours, theirs = of_model(con, before), of_model(con, after)
+        shared = {benchmark for benchmark, _ in ours.keys() & theirs.keys()}
         for name in benchmarks:
             if name not in shared:
                 raise SpecError(unknown(f"benchmark that {before} and {after} share", name, shared))
-        found = list(pairs(con, before, after, benchmarks or None))
+        found = list(pairs(con, ours, theirs, benchmarks or None))
+    if not found:
+        raise SpecError(f"{before} and {after} share no benchmark")
     changes = compare([one for one in found if isinstance(one, Pair)])
     left = [one for one in found if isinstance(one, Left)]
     if as_json:
