@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import inspect
 import os
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from assay.catalog import benchmark_ids, model_names, suite_names
 from assay.functions import load_functions
 from assay.partition import partitioner
 from assay.spec import Compute, EvalSpec, ModelSpec, Price, Step
-from assay.types import Sampling
+from assay.types import Record, Sampling
 
 TABS = ("hf", "vllm", "openai", "echo")
 
@@ -89,8 +90,8 @@ def _docstrings(record: type) -> dict[str, str]:
     """What stands under each field of a class and of those it is made from."""
     found: dict[str, str] = {}
     for cls in reversed(record.__mro__):
-        if not issubclass(cls, BaseModel) or not cls.__module__.startswith(("assay.", "adapters.")):
-            continue
+        if getattr(sys.modules[cls.__module__], cls.__name__, None) is not cls or not issubclass(cls, Record):
+            continue  # it was made by a function, or has nothing to say
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
         assert isinstance(body, ast.ClassDef)
         for line, below in zip(body.body, body.body[1:], strict=False):
@@ -155,13 +156,18 @@ class EvalForm(_Schema, EvalSpec):
     """What is asked for, as the Prefect UI shows it."""
 
     models: Annotated[tuple[ModelSpec | str, ...], ShownAs(_models)] = Field(min_length=1)
+    """By name, or with all that their adapters can be told."""
     benchmarks: Annotated[tuple[str, ...], ShownAs(Benchmarks)] = ()
     """With their variants, such as gsm8k@cot. Benchmarks or suites, or both."""
     suites: Annotated[tuple[str, ...], ShownAs(Suites)] = ()
     """Named lists of benchmarks."""
+    seed: int = 0
+    """Of everything that is drawn."""
     sampling: Annotated[dict[str, Any], ShownAs(_sampling)] = {}
+    """In place of what benchmarks say; what is left out is as they say."""
     partitioner: Annotated[Step, ShownAs(_partitioners)] = "balanced"
     compute: Annotated[Compute, ShownAs(lambda: _shown(Compute, "compute"))] = Compute()
+    """Where models are asked; by default in the process of the run."""
     catalog: tuple[Path, ...] = Field(default_factory=catalogs)
 
     def spec(self) -> EvalSpec:
