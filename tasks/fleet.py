@@ -39,8 +39,9 @@ logger = logging.getLogger("prefect.assay")  # under Prefect's own, so that its 
 class Hand(Protocol):
     """What starts workers somewhere: on a work pool, on a cluster."""
 
-    def start(self, url: str, job: str, number: int) -> str:
-        """Have the number-th worker of a job started; its name, under which it has its heartbeat."""
+    def start(self, url: str, job: str, number: int) -> str | None:
+        """Have the number-th worker of a job started; its name, under which it has its heartbeat. None where that is
+        not possible just now."""
 
     def state(self, name: str) -> str:
         """`waiting`, `running`, `done`, or in words how it ended otherwise."""
@@ -135,7 +136,8 @@ class Fleet:
         wanted = min(loose, self.replicas) - len(living)
         left = self.replicas + self.run.spec.compute.attempts - len(self.members)
         for _ in range(0 if hopeless else min(wanted, left)):
-            self.members.append(Member(self.hand.start(self.exchange.url, self.job, len(self.members))))
+            if name := self.hand.start(self.exchange.url, self.job, len(self.members)):
+                self.members.append(Member(name))
         if last and not living and (hopeless or left <= 0):
             self._fail(hopeless or self.members[-1], last)
 

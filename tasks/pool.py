@@ -44,16 +44,21 @@ class Pool:
         self.asked = 0.0
         self.artifacts: dict[str, UUID] = {}
 
-    def start(self, url: str, job: str, number: int) -> str:
-        """Have a run of the deployment made; its id is the worker's name."""
-        started = run_deployment(
-            f"inference/{self.name}",
-            parameters={"spool": url, "job": job, "replica": number},
-            flow_run_name=f"{self.label} {number}",
-            timeout=0,
-            tags=[f"assay-run-{self.run.id}", f"assay-parent-{self.parent}"],
-            idempotency_key=f"{job}-{number}",  # each attempt has a number of its own: a key gives a crashed run back
-        )
+    def start(self, url: str, job: str, number: int) -> str | None:
+        """Have a run of the deployment made; its id is the worker's name. None while the server is away: the same
+        number asked for again is the same run."""
+        try:
+            started = run_deployment(
+                f"inference/{self.name}",
+                parameters={"spool": url, "job": job, "replica": number},
+                flow_run_name=f"{self.label} {number}",
+                timeout=0,
+                tags=[f"assay-run-{self.run.id}", f"assay-parent-{self.parent}"],
+                idempotency_key=f"{job}-{number}",  # one for each attempt: a key gives a crashed run back
+            )
+        except httpx.HTTPError as error:
+            logger.warning("no worker of %s could be started: %s", self.label, error)
+            return None
         assert isinstance(started, FlowRun)
         self.states[str(started.id)] = "waiting"
         return str(started.id)

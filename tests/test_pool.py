@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,18 @@ from flows.server import _call, _free_port
 
 pytestmark = pytest.mark.server
 __all__ = ["place"]  # a fixture
+
+
+def call(url: str, body: Any = None) -> Any:
+    """What the server answers; asked again while its database is locked or the machine is busy."""
+    for _ in range(10):
+        try:
+            return _call(url, body)
+        except (TimeoutError, urllib.error.HTTPError) as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code != 503:
+                raise
+            time.sleep(1)
+    return _call(url, body)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +88,7 @@ def assay(place: Path, api: str, *arguments: str) -> Iterator[subprocess.Popen[s
 def children(api: str, run_id: str) -> list[dict[str, Any]]:
     """The flow runs that a run has started on the pool."""
     query = {"flow_runs": {"tags": {"all_": [f"assay-run-{run_id}"]}}}
-    return [one for one in _call(f"{api}/flow_runs/filter", query) if "replica" in one["parameters"]]
+    return [one for one in call(f"{api}/flow_runs/filter", query) if "replica" in one["parameters"]]
 
 
 def the_run(place: Path) -> str:
@@ -93,7 +106,7 @@ def test_workers_of_a_pool_share_a_run_and_show_how_they_get_on(place: Path, api
     assert [one["state"]["type"] for one in both] == ["COMPLETED", "COMPLETED"]
     assert {one["parent_task_run_id"] is not None for one in both} == {True}
     for one in both:
-        artifacts = _call(f"{api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [one["id"]]}}})
+        artifacts = call(f"{api}/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [one["id"]]}}})
         by_key = {artifact["key"]: artifact for artifact in artifacts}
         assert {"progress", "speed", "running-score"} <= set(by_key)
         assert by_key["progress"]["data"] > 0
@@ -167,14 +180,14 @@ def _is_over(api: str, place: Path, states: set[str], at_least: int) -> bool:
 
 def deployed(api: str, place: Path, spec: dict[str, Any]) -> str:
     """A run of the deployment `evaluation`, as the UI starts one; its id."""
-    [deployment] = _call(f"{api}/deployments/filter", {"deployments": {"name": {"any_": ["evaluation"]}}})
+    [deployment] = call(f"{api}/deployments/filter", {"deployments": {"name": {"any_": ["evaluation"]}}})
     parameters = {"spec": spec, "ledger": str(place / "l.duckdb")}
-    run = _call(f"{api}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+    run = call(f"{api}/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
     return str(run["id"])
 
 
 def state(api: str, flow_run: str) -> dict[str, Any]:
-    found: dict[str, Any] = _call(f"{api}/flow_runs/{flow_run}")["state"]
+    found: dict[str, Any] = call(f"{api}/flow_runs/{flow_run}")["state"]
     return found
 
 
@@ -184,7 +197,7 @@ def test_a_deployed_run_that_is_cancelled_cancels_its_workers_and_is_completed_b
     parent = deployed(api, place, spec)
     wait_for(lambda: len(set(askers(place))) == 2, 180)
     processes = set(askers(place))
-    _call(f"{api}/flow_runs/{parent}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    call(f"{api}/flow_runs/{parent}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
     wait_for(lambda: state(api, parent)["type"] == "CANCELLED", 60)
     run_id = the_run(place)
     wait_for(lambda: {one["state"]["type"] for one in children(api, run_id)} == {"CANCELLED"}, 60)
@@ -217,7 +230,7 @@ def test_a_run_of_the_command_line_can_be_cancelled_from_the_ui(place: Path, api
     with assay(place, api, "run", str(place / "spec.yaml")) as process:
         wait_for(lambda: len(set(askers(place))) >= 1, 180)
         [(flow_run,)] = rows(place, "SELECT prefect_flow_run FROM runs")
-        _call(f"{api}/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+        call(f"{api}/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
         _, err = process.communicate(timeout=90)
     assert process.returncode == 130 and "assay resume" in err, err
     wait_for(lambda: {one["state"]["type"] for one in children(api, the_run(place))} == {"CANCELLED"}, 60)
