@@ -33,6 +33,7 @@ class Nightly(Record):
     """What is watched and how it is evaluated."""
 
     watch: Folders | Revisions
+    """Where the checkpoints lie: folders, or revisions on the hub."""
     family: str = Field(min_length=1)
     """What the checkpoints have in common: their curves have this name, and each model is called FAMILY-STEP."""
     step_pattern: str = LAST_NUMBER

@@ -24,10 +24,10 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed, Failed
 
 from assay.errors import AssayError, ModelError
-from assay.nightly import Nightly
-from assay.spec import EvalSpec
+from assay.nightly import Folders, Nightly, Revisions
+from assay.spec import Compute, EvalSpec
 from flows.evaluation import evaluation
-from flows.form import Benchmarks, EvalForm, ShownAs, Suites, _Schema
+from flows.form import Benchmarks, EvalForm, ShownAs, Suites, _Schema, _shown
 from storage.ledger import Ledger
 from storage.sightings import Sighting
 from tasks.curves import slug
@@ -46,10 +46,10 @@ SHOWN = 3
 class NightlyForm(_Schema, Nightly):
     """What is watched and how it is evaluated, as the Prefect UI shows it."""
 
+    watch: Annotated[Folders | Revisions, ShownAs(lambda: _shown(Folders, "folders") | _shown(Revisions, "revisions"))]
     benchmarks: Annotated[tuple[str, ...], ShownAs(Benchmarks)] = ()
-    """With their variants, such as gsm8k@cot. Benchmarks or suites, or both."""
     suites: Annotated[tuple[str, ...], ShownAs(Suites)] = ()
-    """Named lists of benchmarks."""
+    compute: Annotated[Compute, ShownAs(lambda: _shown(Compute, "compute"))] = Compute()
 
 
 @dataclass

@@ -28,7 +28,7 @@ from storage.paired import Measured, measured, of_step
 from storage.sightings import Sighting, record
 from tasks.curves import curves_of, page, slug
 from tasks.follow import fell, others
-from tasks.watch import Seen, look, remember, take, waits
+from tasks.watch import Seen, look, remember, take, waits, wanted_of
 
 OLD = time.time() - 1000
 
@@ -446,3 +446,26 @@ def test_the_best_is_the_one_with_the_highest_mean_of_what_is_compared() -> None
 def test_what_falls_is_what_is_worse_after_the_adjustment(p: float | None, wanted: bool) -> None:
     change = Change("add", "reasoning", "acc", 0.5, 0.4, -0.1, -0.2, 0.0, 0.01, 0.005, 20, 3, 1, 0, "paired t", 0.06, p)
     assert fell(change, 0.05) is wanted
+
+
+def test_the_form_of_the_ui_tells_every_field_and_is_held_to(runs: Path) -> None:
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools.validation import is_valid_schema, validate
+
+    from flows.checkpoints import NightlyForm, checkpoints
+
+    schema = parameter_schema(checkpoints).model_dump_for_openapi()
+    is_valid_schema(schema)
+    fields = schema["definitions"]["NightlyForm"]["properties"]
+    kinds = [schema["definitions"][name]["properties"] for name in ("folders", "revisions", "compute")]
+    for shown in (fields, *kinds):
+        assert [name for name, field in shown.items() if "description" not in field] == []
+    night = nightly(runs, suites=["mini"], compute={"pool": "gpu-{devices}"}, stride=100, hours=2.5)
+    told = night.model_dump(mode="json")
+    assert validate({"night": told}, schema) == []
+    hub = {"watch": {"path": "a/b", "revisions": ["step1"]}, "family": "b", "suites": ["mini"]}
+    assert validate({"night": hub}, schema) == [] and NightlyForm.model_validate(hub).step_pattern == LAST_NUMBER
+    form = NightlyForm.model_validate(told)
+    assert wanted_of(form) == wanted_of(night)
+    for wrong in ({"benchmarks": ["mini_ad"]}, {"order": "by chance"}, {"watch": {"folder": "x"}}, {"alpha": 2}):
+        assert validate({"night": told | wrong}, schema), wrong
