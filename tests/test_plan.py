@@ -153,7 +153,9 @@ def test_the_run_that_follows_builds_nothing_again(
     assert (model["open"], model["cached"]) == (9, 0)
     assert rows(own, "SELECT DISTINCT refresh FROM runs") == [(False,)]
 
-    rows(own, "UPDATE shards SET seconds = 60")  # as if the model had been slow enough to be believed
+    rows(
+        own, "UPDATE shards SET seconds = 60.0 / (SELECT count(*) FROM shards)"
+    )  # as if the model had been slow enough to be believed
     assert model["rates_from"] == "defaults"
     (slow,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--refresh"))["models"]
     assert slow["rates_from"] == "this model on cpu" and slow["times"][0]["seconds"] == pytest.approx(60, rel=0.01)
