@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
+from fsspec.core import url_to_fs
 
 from adapters import library
 from adapters.hf.folder import TOKENIZER, WEIGHTS, config_of, tensors_of, tokenizer_files, weights_of
-from assay.errors import ModelError, SpecError
+from assay.errors import AssayError, ModelError, SpecError
 from assay.keys import key
 
 FILES = ("*config.json", "*.index.json", "*.py", *TOKENIZER, *WEIGHTS)
@@ -66,39 +68,54 @@ def folders(pattern: str, step_pattern: str) -> list[Found]:
 
     Raises SpecError where a protocol is unknown or lacks its package, OSError where the place does not answer.
     """
-    fsspec = library("fsspec", "checkpoints")
     try:
-        files, path = fsspec.core.url_to_fs(str(Path(pattern).expanduser()) if "://" not in pattern else pattern)
+        files, path = url_to_fs(pattern if "://" in pattern else str(Path(pattern).expanduser()))
     except (ImportError, ValueError) as error:
         raise SpecError(f"watch {pattern}: {error}") from error
-    files.invalidate_cache()
     local, found = "file" in files.protocol, []
-    for folder in sorted(files.glob(path)):
-        step = step_in(folder.rstrip("/").rpartition("/")[2], step_pattern)
-        if step is not None and files.isdir(folder):
-            listed = _listed(files, folder)
-            changed = max((_time(info) for _, info in listed), default=_time(files.info(folder)))
-            fingerprint = key([[name, info["size"], _time(info)] for name, info in listed])
-            place = folder if local else f"{pattern.removesuffix(path)}{folder}"  # with its host, as ftp://… has one
-            found.append(Found(place, step, fingerprint, changed))
+    with _reaching(pattern):
+        files.invalidate_cache()
+        for folder in sorted(files.glob(path)):
+            step = step_in(folder.rstrip("/").rpartition("/")[2], step_pattern)
+            if step is not None and files.isdir(folder):
+                listed = _listed(files, folder)
+                changed = max((_time(info) for _, info in listed), default=_time(files.info(folder)))
+                fingerprint = key([[name, info["size"], _time(info)] for name, info in listed])
+                place = (
+                    folder if local else f"{pattern.removesuffix(path)}{folder}"
+                )  # with its host, as ftp://… has one
+                found.append(Found(place, step, fingerprint, changed))
     return found
 
 
 def revisions(name: str, wanted: Sequence[str], step_pattern: str) -> list[Found]:
     """Revisions of a model on the hub, each with its commit. Raises OSError where the hub does not answer, ModelError
     where there is no such revision or it has no step in its name."""
-    hub = library("huggingface_hub", "checkpoints")
+    hub, errors = (library(f"huggingface_hub{part}", "checkpoints") for part in ("", ".errors"))
+    missing = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)
     found = []
     for revision in wanted:
         step = step_in(revision, step_pattern)
         if step is None:
             raise ModelError(f"{name}: the revision {revision!r} has no step in its name, by {step_pattern!r}")
         try:
-            commit = hub.HfApi().model_info(name, revision=revision).sha
-        except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError) as error:
+            with _reaching(f"{name} on the hub"):
+                commit = hub.HfApi().model_info(name, revision=revision).sha
+        except missing as error:
             raise ModelError(f"{name}: the hub has no revision {revision!r}") from error
         found.append(Found(name, step, commit, 0.0, commit))
     return found
+
+
+@contextmanager
+def _reaching(place: str) -> Iterator[None]:
+    """What a library raises of its own where a place does not answer is an OSError."""
+    try:
+        yield
+    except (OSError, AssayError):  # what the hub answers is an OSError too
+        raise
+    except Exception as error:
+        raise OSError(f"{place}: {type(error).__name__}: {error}") from error
 
 
 def fetched(found: Found) -> str:
@@ -108,10 +125,10 @@ def fetched(found: Found) -> str:
     """
     if not found.remote:
         return found.place
-    files, folder = library("fsspec", "checkpoints").core.url_to_fs(found.place)
+    files, folder = url_to_fs(found.place)
     place = cache() / "checkpoints" / f"{key(found.place)[:8]}-{found.step}-{found.fingerprint}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.lock"):
+    with FileLock(f"{place}.lock"), _reaching(found.place):
         if not place.exists():
             part = place.with_name(place.name + ".part")
             shutil.rmtree(part, ignore_errors=True)

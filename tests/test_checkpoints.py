@@ -382,6 +382,14 @@ def test_the_same_weights_may_be_of_two_families_and_of_two_steps(book: Ledger) 
         assert of_step(con, "renamed", 700)["add", "acc"]["run_id"] == "r4"
 
 
+def test_a_place_that_does_not_answer_is_no_broken_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(OSError, match="on the hub"):
+        revisions("a/b", ["step1"], LAST_NUMBER)
+    with pytest.raises(OSError, match="refused"):
+        folders("ftp://127.0.0.1:9/step-*", LAST_NUMBER)
+
+
 def figure(step: int, benchmark: str, value: float | None, metric: str = "acc") -> Measured:
     known = value is not None
     low, high, error = (value - 0.1, value + 0.1, 0.05) if value is not None else (None, None, None)
