@@ -21,7 +21,7 @@ import numpy as np
 from assay.design import Design, Floats, design
 from assay.metrics import measure, replicates_of, take
 from assay.spec import Step
-from assay.statistics import bootstrap, figure, finite, macro, ratio
+from assay.statistics import bootstrap, figure, finite, holm, macro, ratio
 from assay.types import Figure, Scores
 
 FEW = 25
@@ -80,18 +80,6 @@ def compare(pairs: Sequence[Pair]) -> list[Change]:
     both, worse = holm([c.p for c in changes]), holm([c.p_worse for c in changes])
     adjusted = zip(changes, both, worse, strict=True)
     return [replace(c, p_adjusted=p, p_worse_adjusted=p_worse) for c, p, p_worse in adjusted]
-
-
-def holm(ps: Sequence[float | None]) -> list[float | None]:
-    """p values adjusted for their number: the k-th smallest of m times m - k + 1, never less than the one before it
-    (Holm 1979). What is None stays so and does not count."""
-    order = sorted((p, place) for place, p in enumerate(ps) if p is not None)
-    adjusted: list[float | None] = [None] * len(ps)
-    above = 0.0
-    for rank, (p, place) in enumerate(order):
-        above = max(above, min(1.0, p * (len(order) - rank)))
-        adjusted[place] = above
-    return adjusted
 
 
 @dataclass(frozen=True)

@@ -158,3 +158,15 @@ def pooled_stderr(errors: Sequence[float], sizes: Sequence[int]) -> float | None
     squares = sum((n - 1) * n * error**2 for error, n in zip(errors, sizes, strict=True))
     freedom = sum(sizes) - len(sizes)
     return math.sqrt(squares / freedom / sum(sizes)) if freedom > 0 else None
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """p values adjusted for their number: the k-th smallest of m times m - k + 1, never less than the one before it
+    (Holm 1979). What is None stays so and does not count."""
+    order = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    adjusted: list[float | None] = [None] * len(ps)
+    above = 0.0
+    for rank, (p, place) in enumerate(order):
+        above = max(above, min(1.0, p * (len(order) - rank)))
+        adjusted[place] = above
+    return adjusted

@@ -19,8 +19,9 @@ from statsmodels.stats.multitest import multipletests
 from test_commands import Said, assay
 
 from assay.catalog import make_spec
-from assay.compare import FEW, Change, Pair, change, compare, holm
+from assay.compare import FEW, Change, Pair, change, compare
 from assay.metrics import perplexity
+from assay.statistics import holm
 from assay.types import Scores
 from flows.running import run_spec
 from storage.ledger import Ledger
