@@ -44,8 +44,8 @@ def resume(run_id: str | None, ledger: Path, as_json: bool = False) -> int:
     book = Ledger(ledger)
     with book.read() as con:
         rows = con.execute(
-            "SELECT run_id, state, spec FROM runs WHERE (run_id = $1 OR $1 IS NULL AND state != 'done')"
-            " ORDER BY created DESC", [run_id]
+            "SELECT run_id, state, spec FROM runs"
+            " WHERE run_id = $1 OR $1 IS NULL AND state NOT IN ('done', 'planned') ORDER BY created DESC", [run_id]
         ).fetchall()  # fmt: skip
     if not rows:
         raise SpecError(

@@ -112,7 +112,7 @@ class Remote(Exchange):
                 return action(*given, **more)
             except (FileNotFoundError, FileExistsError):
                 raise
-            except Exception as error:  # noqa: BLE001  each store raises what its own library does
+            except Exception as error:
                 if wait is None:
                     raise LedgerError(f"the spool {self.url}: {type(error).__name__}: {error}") from error
                 time.sleep(wait)

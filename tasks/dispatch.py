@@ -15,7 +15,7 @@ from tasks.cluster import Cluster
 from tasks.context import Run, Subject, elsewhere, resolve
 from tasks.estimate import rates_for
 from tasks.fleet import Fleet, Hand
-from tasks.pool import Pool, most
+from tasks.pool import Pool, limit
 
 
 def pool_of(spec: EvalSpec, subject: Subject) -> str | None:
@@ -30,15 +30,22 @@ def pool_of(spec: EvalSpec, subject: Subject) -> str | None:
         ) from error
 
 
-def replicas(spec: EvalSpec, subject: Subject) -> int:
-    """How many workers may have a model at a time: as the run says, else as many as its pool admits, else one.
+def most(spec: EvalSpec, subject: Subject) -> int | None:
+    """How many workers may have a model at a time; None where nothing says.
 
-    Raises SpecError where there is no such pool.
+    Raises SpecError where the pool that it is to be asked on is not there.
     """
+    if not elsewhere(spec, subject):
+        return 1
     pool = pool_of(spec, subject)
-    limit = most(pool) if pool else None
-    asked = spec.compute.replicas if elsewhere(spec, subject) else 1
-    return min(n for n in (asked or limit or 1, limit) if n is not None)
+    return min((n for n in (spec.compute.replicas, limit(pool) if pool else None) if n is not None), default=None)
+
+
+def replicas(spec: EvalSpec, subject: Subject, seconds: float, load: float) -> int:
+    """How many workers of a model to start for so many seconds of work: as many as the run says and the pool admits;
+    where the run does not say, as are worth the seconds of loading. Raises SpecError as `most` does."""
+    known = most(spec, subject) or 1
+    return known if spec.compute.replicas else replicas_worth(seconds, load, known)
 
 
 def check_place(spec: EvalSpec) -> None:
@@ -53,15 +60,14 @@ def check_place(spec: EvalSpec) -> None:
     if spec.compute.cluster:
         cluster_backend(spec.compute.cluster, spec.catalog)
     for subject in resolve(spec)[1].values():
-        replicas(spec, subject)
+        most(spec, subject)
 
 
 def ask_elsewhere(run: Run, model: str, shards: Sequence[str]) -> None:
-    """Have workers answer some shards, and collect what they answered: as many as the run says, else as are worth
-    loading the model."""
-    subject, compute = run.models[model], run.spec.compute
-    pool, most = pool_of(run.spec, subject), replicas(run.spec, subject)
-    hand: Hand = Pool(pool, run, model) if pool else Cluster(str(compute.cluster), run, model)
+    """Have workers answer some shards, and collect what they answered."""
+    subject = run.models[model]
+    pool = pool_of(run.spec, subject)
+    hand: Hand = Pool(pool, run, model) if pool else Cluster(str(run.spec.compute.cluster), run, model)
     with run.ledger.read() as con:
         seconds, load = planned(con, run.id, shards), rates_for(con, run, model).load
-    Fleet(run, model, shards, hand, most if compute.replicas else replicas_worth(seconds, load, most)).ask()
+    Fleet(run, model, shards, hand, replicas(run.spec, subject, seconds, load)).ask()

@@ -6,6 +6,7 @@ import time
 
 import duckdb
 
+from assay.workload import workload
 from storage.steps import claim, open_columns, open_requests, write_shards
 from tasks.collect import collect_orphans
 from tasks.context import LEASE, Run, now, open_run
@@ -62,7 +63,8 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
     if "gold" not in subject.info.needs:  # the right answer leaves the ledger for a test double only
         con.execute("UPDATE wanted SET gold = NULL")
     [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
-    columns, rates, workers = open_columns(con), rates_for(con, run, model), replicas(run.spec, subject)
+    columns, rates = open_columns(con), rates_for(con, run, model)
+    workers = replicas(run.spec, subject, workload(columns, rates).total, rates.load)
     shards = divide(columns, run.spec.partitioner, f"{model[:8]}-{before:04d}-", rates, workers)
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)

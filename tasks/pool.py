@@ -109,7 +109,7 @@ class Pool:
             raise CancelledRun
 
 
-def most(name: str) -> int | None:
+def limit(name: str) -> int | None:
     """How many workers a pool admits at a time; None for no limit.
 
     Raises SpecError where the pool or its deployment is not there, or is paused.

@@ -95,10 +95,10 @@ def test_every_step_of_the_schema_is_applied_once(tmp_path: Path) -> None:
 
 
 def test_a_reader_brings_an_older_ledger_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, more = tmp_path / "l.duckdb", tmp_path / "002_more.sql"
+    path, more = tmp_path / "l.duckdb", tmp_path / "999_more.sql"
     add(path, "a")
     more.write_text("CREATE VIEW more AS SELECT 2 AS two;")
-    later = [*steps(), steps()[0]._replace(version=2, name="more", path=more)]
+    later = [*steps(), steps()[0]._replace(version=steps()[-1].version + 1, name="more", path=more)]
     monkeypatch.setattr("storage.migrations.steps", lambda: later)
     monkeypatch.setattr("storage.ledger.steps", lambda: later)
     with Ledger(path).read() as con:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from assay.spec import EvalSpec
 
 
 def ledger_option(function: Any) -> Any:
@@ -50,19 +47,8 @@ def command(
 
     A run of the same spec that was interrupted is resumed.
     """
-    from assay.catalog import load_spec, make_spec
+    from flows.given import spec_of
     from flows.running import run_spec
 
-    given: dict[str, Any] = load_spec(spec_file) if spec_file else {}
-    for name, value in (("models", models), ("benchmarks", benchmarks), ("suites", suites)):
-        if value:
-            given[name] = list(value)
-    if benchmarks and not suites and spec_file:
-        given.pop("suites", None)
-    for name, one in (("limit", limit), ("seed", seed)):
-        if one is not None:
-            given[name] = one
-    if catalogs:
-        given["catalog"] = [*given.get("catalog", []), *map(str, catalogs)]
-    spec: EvalSpec = make_spec(given, settings)
+    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs)
     raise click.exceptions.Exit(run_spec(spec, ledger, refresh=refresh, as_json=as_json))

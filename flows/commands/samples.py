@@ -53,6 +53,8 @@ def command(
         found = con.execute(QUERY, asked)
         names = [column[0] for column in found.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    if rows and all(row["text"] is None and row["sums"] is None and row["fields"] is None for row in rows):
+        raise SpecError(f"the texts of the run {run_id} were dropped by `assay data prune`; its scores are there")
     for row in rows:
         click.echo(printable(_written(row, with_prompt)))
     click.echo(f"{len(rows)} shown of the run {run_id}", err=True)
