@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, TINY
-from hf_models import TOLERANCE, answers, score, write
+from hf_models import TOLERANCE, answers, reference, score, write
 
 from adapters.models import hf, openai
 from assay.spec import ModelSpec
@@ -128,8 +128,10 @@ def test_what_the_server_has_no_room_for_is_an_error(served: str) -> None:
     """Its window has 512 tokens. It cuts an answer short without a word, and refuses a prompt that is too long."""
     model = ask(served, api="completions")
     rows = "Reverse: r n h v\nAnswer: v h n r\n\n" * 25
+    room = 512 - len(reference(TINY / "step-3000")[1].encode(rows))
     done = answers(model, [
-        write("answer", rows, max_tokens=400, min_tokens=400), write("prompt", rows * 9, max_tokens=4),
+        write("answer", rows, max_tokens=400, min_tokens=room), write("prompt", rows * 9, max_tokens=4),
     ])  # fmt: skip
+    assert f"after {room} of 400 tokens" in str(done["answer"].error)
     assert "its window is full" in str(done["answer"].error)
     assert "400" in str(done["prompt"].error) and "512" in str(done["prompt"].error)
