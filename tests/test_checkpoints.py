@@ -477,3 +477,39 @@ def test_the_form_of_the_ui_tells_every_field_and_is_held_to(runs: Path) -> None
     assert wanted_of(form) == wanted_of(night)
     for wrong in ({"benchmarks": ["mini_ad"]}, {"order": "by chance"}, {"watch": {"folder": "x"}}, {"alpha": 2}):
         assert validate({"night": told | wrong}, schema), wrong
+
+
+def night_of(server: str, book: Ledger, night: Nightly) -> tuple[str, str, dict[str, Any]]:
+    """The state's name, its message and what it carries of a night in this process."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from flows.checkpoints import NightlyForm, checkpoints
+
+    form = NightlyForm.model_validate(night.model_dump(mode="json"))
+    with temporary_settings({PREFECT_API_URL: server, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        state = checkpoints(form, str(book.path), return_state=True)
+    found = state.result(raise_on_failure=False)
+    return str(state.name), str(state.message), found if isinstance(found, dict) else {}
+
+
+def test_an_evaluation_that_fails_is_told_and_the_next_goes_on(runs: Path, book: Ledger, prefect_server: str) -> None:
+    for step in (300, 700):
+        checkpoint(runs, step)
+    (runs / "step-700" / "tokenizer.json").unlink()
+    (runs / "step-700" / "tokenizer_config.json").unlink()
+    night = nightly(runs, adapter="echo")  # which takes no folders
+    name, message, data = night_of(prefect_server, book, night)
+    assert name == "Incomplete" and message.startswith("step 300: ") and str(runs / "step-300") in message
+    assert [(line["step"], line["state"]) for line in data["checkpoints"]] == [(300, "failed"), (700, "broken")]
+    assert states(look(night, book)) == [(700, "broken"), (300, "failed")]
+    name, _, data = night_of(prefect_server, book, night)
+    assert [(line["step"], line["state"]) for line in data["checkpoints"]] == [(300, "failed")], (
+        "tried again, told once"
+    )
+
+
+def test_a_night_that_cannot_look_says_so(runs: Path, book: Ledger, prefect_server: str) -> None:
+    night = nightly(runs, watch={"pattern": "ftp://127.0.0.1:9/step-*"})
+    name, message, _ = night_of(prefect_server, book, night)
+    assert name == "Failed" and message.startswith("the checkpoints cannot be looked for: ") and "refused" in message
+    assert night_of(prefect_server, book, nightly(runs))[:2] == ("Completed", "nothing to do")
