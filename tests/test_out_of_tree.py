@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from adapters import adapter_names
+from adapters import adapter_names, cluster_backend
 from assay.catalog import benchmark_ids, load_spec, make_spec, model_names, suite_names
 from assay.errors import SpecError
 from assay.extract import extractor
@@ -115,6 +115,18 @@ def test_a_folder_brings_each_of_them(bare: Path) -> None:
     assert steps_and_answers(bare / "l.duckdb") == ({"prepare": 2, "prompt": 4, "postprocess": 3, "score": 3}, 43)
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_a_cluster_back_end_runs_the_workers(bare: Path) -> None:
+    write(bare, *PACKAGE)
+    settings = ["compute.cluster=behind", "compute.replicas=2"]
+    assert run_spec(make_spec(load_spec(Path("mine/run.yaml")), settings), bare / "l.duckdb") == 0
+    with Ledger(bare / "l.duckdb").read() as con:
+        figures = con.execute("SELECT benchmark, value FROM leaderboard ORDER BY ALL").fetchall()
+        workers = con.execute("SELECT count(*), count(DISTINCT worker), min(state) FROM shards").fetchall()
+    assert figures == [("capitals", pytest.approx(0.75 / 2)), ("capitals", pytest.approx(1.75 / 3)), ("plus", 1.0)]
+    assert workers[0][0] == 3 and workers[0][1] >= 2 and workers[0][2] == "done"
+
+
 def steps_and_answers(ledger: Path) -> tuple[dict[str, int], int]:
     """How often each step was done on something new, and how many answers there are."""
     with Ledger(ledger).read() as con:
@@ -136,6 +148,7 @@ def test_a_distribution_brings_each_of_them(bare: Path, monkeypatch: pytest.Monk
     assert "rules" in model_names() and "small" in suite_names() and "program" in adapter_names("models")
     assert not any(name in registry for name, registry in REGISTRIES.items())
     evaluated(spec, bare / "l.duckdb")
+    assert callable(cluster_backend("behind").run)
 
 
 def test_a_plugin_that_does_not_import_is_told(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
