@@ -171,8 +171,8 @@ def test_what_was_half_written_is_taken_when_it_is_whole_and_what_is_broken_is_t
     running: Cluster, runs: Path
 ) -> None:
     shutil.copytree(TINY / "step-3000", runs / "step-3000", dirs_exist_ok=True)
-    age(runs / "step-3000")
-    night = begin(running, runs)
+    (runs / "step-3000" / "model.safetensors").touch()
+    night = begin(running, runs, settle=20, wait=60)
     ended = running.final(night, 600)
     assert (ended["state_name"], ended["state"]["message"]) == ("Completed", "1 done")
     assert told(running, night) == {3000: "done"}
