@@ -3,8 +3,8 @@
     VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python bench/vllm_scores.py [--questions 10]
 
 A random Llama of 20 million parameters, in fp32 on the CPU; questions with 600 tokens before them that all share, and
-four choices of several tokens (texts) or of one (words). Seconds are those of the processor, whatever else it has to do;
-ratios are over the time without reading the cache.
+four choices of several tokens (texts) or of one (words). Seconds are those of the processor, whatever else it has to
+do; ratios are over the time without reading the cache.
 """
 
 from __future__ import annotations
