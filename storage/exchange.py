@@ -14,6 +14,7 @@ there when they are done (`give`), or fetched when they are wanted (`take`).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import time
@@ -28,6 +29,7 @@ from fsspec.implementations.local import LocalFileSystem
 from assay.errors import LedgerError, SpecError
 from storage.spool import publish, whole
 
+logger = logging.getLogger(__name__)
 WAITS = (0.2, 1.0, 5.0, None)
 """Seconds before a store is asked again."""
 T = TypeVar("T")
@@ -60,6 +62,9 @@ class Exchange:
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
 
+    def leave(self) -> None:
+        """Nothing is wanted here any more: where it is not this process's own folder, all of it goes."""
+
     def say(self, name: str, told: dict[str, Any]) -> None:
         """Write a small JSON file, in place of what stood there. Raises LedgerError where the disk takes no more."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,7 @@ class Exchange:
 
 
 class Remote(Exchange):
-    """Under an fsspec URL; `folder` is this process's own.
+    """Under an fsspec URL, or in a folder elsewhere on a disk; `folder` is this process's own.
 
     `first` is atomic where the store can write a file only if it is absent (S3, GCS). Elsewhere two workers may take
     the same shard, and its answers count once.
@@ -98,7 +103,7 @@ class Remote(Exchange):
         self.url = url
         try:  # a connection of its own: the heartbeat's thread has another
             self.fs, self.root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
-            self.fs.makedirs(self.root, exist_ok=True)
+            self.made = bool(self.fs.exists(self.root))
         except Exception as error:  # each store raises what its own library does
             raise SpecError(f"the spool {url} cannot be reached: {error}") from error
 
@@ -126,7 +131,13 @@ class Remote(Exchange):
             return ()
         return [path.rstrip("/").rpartition("/")[2] for path in there]
 
+    def _make(self) -> None:
+        if not self.made:
+            self._patiently(self.fs.makedirs, self.root, exist_ok=True)
+            self.made = True
+
     def _put(self, name: str, data: bytes) -> None:
+        self._make()
         path = f"{self.root}/{name}"
         self._patiently(self.fs.pipe_file, f"{path}.part", data)
         self._patiently(self.fs.mv, f"{path}.part", path)
@@ -154,6 +165,14 @@ class Remote(Exchange):
             if self._patiently(self.fs.exists, f"{self.root}/{name}"):
                 self._patiently(self.fs.rm_file, f"{self.root}/{name}")
 
+    def leave(self) -> None:
+        """All that is there goes, and the folder where the store has such a thing; what this process has stays."""
+        try:
+            self.fs.rm(self.root, recursive=True)
+            self.made = False
+        except Exception as error:  # noqa: BLE001  each store raises what its own library does
+            logger.info("the spool %s stays: %s", self.url, error)
+
     def say(self, name: str, told: dict[str, Any]) -> None:
         """Write a small JSON file, in place of what stood there."""
         self._put(name, json.dumps(told).encode())
@@ -167,6 +186,7 @@ class Remote(Exchange):
 
     def first(self, name: str, told: dict[str, Any]) -> bool:
         """Write a small JSON file, unless it is there."""
+        self._make()
         try:
             self._patiently(self.fs.pipe_file, f"{self.root}/{name}", json.dumps(told).encode(), mode="create")
         except FileExistsError:
@@ -174,8 +194,8 @@ class Remote(Exchange):
         return True
 
 
-def exchange(url: str | Path, folder: Path | None = None) -> Exchange:
-    """The exchange at a folder or URL; files of a URL are worked on in `folder`, by default a temporary one.
+def exchange(url: str | Path) -> Exchange:
+    """The exchange at a folder or URL, for a worker: files of a URL are worked on in a temporary folder.
 
     Raises SpecError where the URL's kind is not known or cannot be reached.
     """
@@ -187,7 +207,7 @@ def exchange(url: str | Path, folder: Path | None = None) -> Exchange:
         local = issubclass(fsspec.get_filesystem_class(protocol), LocalFileSystem)
     except (ImportError, ValueError) as error:
         raise SpecError(f"the spool {text}: {error}") from error
-    return Exchange(Path(text.partition("://")[2])) if local else Remote(text, folder)
+    return Exchange(Path(text.partition("://")[2])) if local else Remote(text)
 
 
 def _parsed(data: bytes) -> dict[str, Any] | None:

@@ -173,7 +173,8 @@ def record_shards(
 ) -> None:  # fmt: skip
     """Close shards, with what their receipts say of who answered them and how fast."""
     con.execute(
-        "UPDATE shards SET state = 'done', finished = ? WHERE run_id = ? AND list_contains(?, shard) AND state = 'open'",
+        "UPDATE shards SET state = 'done', finished = ?"
+        " WHERE run_id = ? AND list_contains(?, shard) AND state = 'open'",
         [now, run_id, list(shards)],
     )
     for told in receipts:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from filelock import FileLock
+
+from assay.errors import AssayError
 from storage.collect import collect, orphans
 from storage.exchange import Exchange
+from storage.lock import say
 from storage.spool import SEGMENTS, shard_path
 from storage.steps import bury, record_shards, release, unfinished
 from tasks.context import Run, exchange_of, now, open_run, spool_of
@@ -43,24 +47,29 @@ def collect_orphans(run: Run) -> int:
     Their workers, where they had some elsewhere that still live, are told to end, and waited for: what they are asking
     just now is not asked again.
     """
-    with run.ledger.write() as con:
-        bury(con)
-        cut = unfinished(con)
-    for run_id, spool in cut:
-        dismiss(exchange_of(run.ledger.path, run_id, spool))
     home = spool_of(run.ledger.path)
-    with run.ledger.read() as con:
-        left = orphans(con, home)
-    return sum(collect(run.ledger, home / run_id, run_id).completions for run_id in left)
+    (home / "locks").mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "locks" / "orphans.lock"):  # of two runs that begin at once, one takes them in
+        with run.ledger.write() as con:
+            bury(con)
+            cut = unfinished(con)
+        for run_id, spool in cut:
+            try:
+                dismiss(exchange_of(run.ledger.path, run_id, spool))
+            except AssayError as error:  # a store that is gone for good must not hold up every run after it
+                say(f"what the run {run_id} has left behind cannot be had now: {error}")
+        with run.ledger.read() as con:
+            left = orphans(con, home)
+        return sum(collect(run.ledger, home / run_id, run_id).completions for run_id in left)
 
 
 def dismiss(place: Exchange) -> None:
     """End the jobs of a run that died, wait until its workers have ended, and have their segments in its folder."""
-    jobs = place.names("*.job.json")
-    if not jobs:
+    if not place.names():
         return
-    place.drop(jobs)
+    place.drop(place.names("*.job.json"))
     watch = Watch(place)
     while any(watch.alive(worker) for worker in place.names("*.worker.json")):
         time.sleep(LOOK)
     place.take(place.names(f"*{SEGMENTS}"))
+    place.leave()

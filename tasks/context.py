@@ -28,7 +28,7 @@ from assay.functions import load_functions
 from assay.keys import key
 from assay.spec import Benchmark, EvalSpec, ModelSpec
 from assay.types import ModelInfo, Sampling
-from storage.exchange import Exchange, exchange
+from storage.exchange import Exchange, Remote
 from storage.ledger import Ledger
 from tasks.manifest import versions
 
@@ -167,8 +167,11 @@ def exchange_of(ledger: Path, run_id: str, spool: str | None) -> Exchange:
 
     Raises SpecError where it cannot be reached.
     """
-    folder, place = spool_of(ledger) / run_id, spool or os.environ.get("ASSAY_SPOOL")
-    return exchange(f"{place.rstrip('/')}/{run_id}" if place else folder.absolute(), folder)
+    folder, place = spool_of(ledger).absolute() / run_id, spool or os.environ.get("ASSAY_SPOOL")
+    if not place:
+        return Exchange(folder)
+    url = place if "://" in place else str(Path(place).expanduser().absolute())
+    return Remote(f"{url.rstrip('/')}/{run_id}", folder)
 
 
 def now() -> datetime:

@@ -101,7 +101,8 @@ class Fleet:
                 self._let_go(GRACE)
             finally:
                 self._let_go(0)
-        self.exchange.drop(name for name in self.exchange.names("*.json"))
+        self.exchange.drop(self.exchange.names("*.json"))
+        self.exchange.leave()
 
     @contextmanager
     def _job(self) -> Iterator[None]:

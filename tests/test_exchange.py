@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
-from pyftpdlib.servers import ThreadedFTPServer
+from ftp_server import ftp
 
 from assay.errors import LedgerError, SpecError
 from storage.exchange import Exchange, Remote, exchange
 
-
-@pytest.fixture
-def ftp(tmp_path: Path) -> Iterator[str]:
-    """The URL of an FTP server over a folder."""
-    (tmp_path / "served").mkdir()
-    authorizer = DummyAuthorizer()
-    authorizer.add_user("assay", "told", str(tmp_path / "served"), perm="elradfmwMT")
-    handler = type("Handler", (FTPHandler,), {"authorizer": authorizer})
-    server = ThreadedFTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"handle_exit": False}, daemon=True)
-    thread.start()
-    yield f"ftp://assay:told@127.0.0.1:{server.socket.getsockname()[1]}/spool"
-    server.close_all()
-    thread.join(10)
+__all__ = ["ftp"]  # a fixture
 
 
 @pytest.fixture(params=["folder", "file", "ftp"])
@@ -64,7 +47,7 @@ def test_one_of_several_makes_a_file_that_only_one_can_make(url: str) -> None:
 def test_a_folder_is_used_as_it_is_and_a_url_by_way_of_ones_own(tmp_path: Path, ftp: str) -> None:
     assert type(exchange(tmp_path)) is Exchange and exchange(tmp_path).folder == tmp_path
     assert type(exchange(f"file://{tmp_path}")) is Exchange and exchange(f"file://{tmp_path}").folder == tmp_path
-    remote = exchange(ftp, tmp_path / "mine")
+    remote = Remote(ftp, tmp_path / "mine")
     assert isinstance(remote, Remote) and remote.folder == tmp_path / "mine" and remote.url == ftp
 
 

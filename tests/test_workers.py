@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import slow_runs
+from ftp_server import ftp
 from slow_runs import COUNT, asked, askers, finished, place, rows, wait_for
 
 from assay.errors import ModelError
@@ -24,7 +25,7 @@ from storage.exchange import Exchange
 from tasks import devices, worker
 from tasks.worker import Watch, claims
 
-__all__ = ["place"]  # a fixture
+__all__ = ["ftp", "place"]  # fixtures
 
 HERE = """
 import subprocess
@@ -73,6 +74,23 @@ def test_two_workers_share_the_shards_and_each_question_is_asked_once(place: Pat
     assert all(row[5] > 0.9 and row[7] > 0 for row in found) and sum(row[6] > 0 for row in found) == 2
     assert rows(place, "SELECT count(*) FROM claims") == [(0,)]
     assert [path.name for path in (place / "l.duckdb.spool").iterdir()] == ["locks"]
+
+
+@pytest.mark.parametrize(("kind", "cut_by"), [("folder", signal.SIGINT), ("ftp", signal.SIGKILL)])
+def test_the_spool_may_be_elsewhere(
+    place: Path, spec: dict[str, Any], kind: str, cut_by: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    spec["compute"]["spool"] = str(tmp_path / "shared") if kind == "folder" else request.getfixturevalue("ftp")
+    write(place, spec, seconds=0.05)
+    with assay(place, "run", str(place / "spec.yaml"), "--json") as process:
+        wait_for(lambda: len(asked(place)) >= 12)
+        process.send_signal(cut_by)
+        process.wait(60)
+    code, told = run(place)
+    assert code == 0 and told["scores"][0]["value"] == 1 and told["scores"][0]["n"] == COUNT
+    assert len(asked(place)) == len(set(asked(place))) == COUNT
+    shared = tmp_path / ("shared" if kind == "folder" else "served/spool")
+    assert list(shared.iterdir()) == []
 
 
 def test_a_worker_that_is_killed_in_mid_shard_costs_at_most_its_batch(place: Path, spec: dict[str, Any]) -> None:
