@@ -3,8 +3,9 @@
 A model adapter is a module with `describe(spec: ModelSpec) -> ModelInfo`, which loads nothing, and
 `load(spec: ModelSpec) -> Model`; and, where something may lack that only asking needs, such as a key, `ready(spec)`,
 which raises ModelError before a run begins. It may be ours (`adapters/models/NAME.py`), lie in a user's catalogue
-folder (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`. `DEVICES`
-in it is how many GPUs a replica wants where a model does not say: 1, unless it is 0, as for an API.
+folder (`CATALOG/models/NAME.py`), or be an installed distribution's entry point of the group `assay.models`. How
+many GPUs a replica wants is a model's `devices`, else the fact `devices` that `describe` tells, else `DEVICES` of the
+adapter, else 1; 0 is for a model that is asked from the run's own process, as behind an API.
 
 A cluster back end is a module with `run(command: Sequence[str], gpus: int)`, which runs a command to its end on a
 machine with so many GPUs, and raises where it fails. It may be ours (`adapters/clusters/NAME.py`), lie in a

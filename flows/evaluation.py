@@ -77,15 +77,12 @@ def evaluate(ledger: str, run_id: str) -> str:
     collect_orphans(run)
     gc.set_threshold(200_000, 50, 1000)  # to search millions of long-lived things for cycles takes a third of a run
     with run.ledger.kept(), leased(run, str(flow_run.id or "")):
-        for batch in batches:
-            prepare_task(ledger, run_id, batch)
-            prompt_task(ledger, run_id, batch)
+        batches = [prompt_task(ledger, run_id, prepare_task(ledger, run_id, batch)) for batch in batches]
         for model in run.models:
             ask(run, model)
             for batch in batches:
-                postprocess_task(ledger, run_id, batch, model)
-                score_task(ledger, run_id, batch, model)
-                summarize_task(ledger, run_id, batch, model)
+                read = postprocess_task(ledger, run_id, batch, model)
+                summarize_task(ledger, run_id, score_task(ledger, run_id, read, model), model)
         return str(report_task(ledger, run_id))
 
 

@@ -192,7 +192,8 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given
         adapter = model_adapter(model.adapter, spec.catalog)
         info = adapter.describe(model)
-        devices = getattr(adapter, "DEVICES", 1) if model.devices is None else model.devices
+        own = info.facts.get("devices", getattr(adapter, "DEVICES", 1))
+        devices = own if model.devices is None else model.devices
         subject = Subject(key(model.adapter, dict(info.identity)), model, info, devices)
         if subject.key in subjects:
             raise SpecError(f"{model.label} and {subjects[subject.key].spec.label} are the same model: name it once")

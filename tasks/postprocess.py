@@ -20,10 +20,10 @@ from tasks.steps import each, step
 
 
 @step("postprocess")
-def postprocess_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> None:
-    """Predictions of some benchmarks by one model, in the ledger."""
+def postprocess_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> list[str]:
+    """Predictions of some benchmarks by one model, in the ledger; the benchmarks."""
     run = open_run(ledger, run_id)
-    each(run, "postprocess", benchmarks, lambda name: postprocess(run, name, model), model)
+    return each(run, "postprocess", benchmarks, lambda name: postprocess(run, name, model), model)
 
 
 def postprocess(run: Run, name: str, model: str) -> None:

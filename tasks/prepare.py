@@ -17,10 +17,10 @@ from tasks.steps import each, step
 
 
 @step("prepare")
-def prepare_task(ledger: str, run_id: str, benchmarks: list[str]) -> None:
-    """Samples of some benchmarks, in the ledger."""
+def prepare_task(ledger: str, run_id: str, benchmarks: list[str]) -> list[str]:
+    """Samples of some benchmarks, in the ledger; the benchmarks."""
     run = open_run(ledger, run_id)
-    each(run, "prepare", benchmarks, lambda name: prepare(run, name))
+    return each(run, "prepare", benchmarks, lambda name: prepare(run, name))
 
 
 def prepare(run: Run, name: str) -> None:

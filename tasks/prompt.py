@@ -20,10 +20,10 @@ from tasks.steps import each, step
 
 
 @step("prompt")
-def prompt_task(ledger: str, run_id: str, benchmarks: list[str]) -> None:
-    """Requests of some benchmarks' first round, in the ledger."""
+def prompt_task(ledger: str, run_id: str, benchmarks: list[str]) -> list[str]:
+    """Requests of some benchmarks' first round, in the ledger; the benchmarks."""
     run = open_run(ledger, run_id)
-    each(run, "prompt", benchmarks, lambda name: prompt(run, name))
+    return each(run, "prompt", benchmarks, lambda name: prompt(run, name))
 
 
 def prompt(run: Run, name: str) -> None:

@@ -28,10 +28,10 @@ SCORES = pa.schema(
 
 
 @step("score")
-def score_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> None:
-    """Scores of some benchmarks by one model, in the ledger."""
+def score_task(ledger: str, run_id: str, benchmarks: list[str], model: str) -> list[str]:
+    """Scores of some benchmarks by one model, in the ledger; the benchmarks."""
     run = open_run(ledger, run_id)
-    each(run, "score", benchmarks, lambda name: score(run, name, model), model)
+    return each(run, "score", benchmarks, lambda name: score(run, name, model), model)
 
 
 def score(run: Run, name: str, model: str) -> None:

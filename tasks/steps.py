@@ -43,8 +43,11 @@ def task_runs() -> int:
     return len(_begun)
 
 
-def each(run: Run, step: str, benchmarks: Sequence[str], do: Callable[[str], None], model: str = "") -> None:
-    """Do a step for benchmarks one after the other; the failure of one is its row in `steps`."""
+def each(run: Run, step: str, benchmarks: Sequence[str], do: Callable[[str], None], model: str = "") -> list[str]:
+    """Do a step for benchmarks one after the other; the failure of one is its row in `steps`.
+
+    They come back for the step that follows: what one task gives and another takes is an edge of Prefect's graph.
+    """
     for name in run.alive(benchmarks, model):
         try:
             do(name)
@@ -52,3 +55,4 @@ def each(run: Run, step: str, benchmarks: Sequence[str], do: Callable[[str], Non
             raise
         except AssayError as error:
             run.fail(step, name, error, model)
+    return list(benchmarks)
