@@ -4,10 +4,7 @@ starts them: shared shards, deaths, cancellations, and what is asked twice."""
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 import time
 import urllib.error
 from collections import Counter
@@ -19,10 +16,10 @@ from typing import Any
 import psutil
 import pytest
 import slow_runs
-from conftest import ROOT
+from clusters import cluster
 from slow_runs import COUNT, asked, askers, finished, place, rows, wait_for
 
-from flows.server import _call, _free_port
+from flows.server import _call
 
 pytestmark = pytest.mark.server
 __all__ = ["place"]  # a fixture
@@ -43,24 +40,11 @@ def call(url: str, body: Any = None) -> Any:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A cluster on this machine with four pretended devices; its API URL."""
-    home, port = tmp_path_factory.mktemp("cluster"), _free_port()
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {
-        "PREFECT_HOME": str(home / "prefect"), "ASSAY_DEVICES": "0,1,2,3", "ASSAY_DEVICE_LOCKS": str(home / "locks"),
-        "ASSAY_CATALOG": str(home / "catalog"),  # the form knows the benchmarks that there are when it is deployed
-    }  # fmt: skip
+    home = tmp_path_factory.mktemp("cluster")
     (home / "catalog").mkdir()
-    (home / "catalog" / "sums.yaml").write_text(slow_runs.SUMS)
-    log = (home / "cluster.log").open("w")
-    command = [sys.executable, "-m", "flows.cluster", "--port", str(port)]
-    with subprocess.Popen(command, env=environ, cwd=ROOT, stdout=log, stderr=log) as process:
-        try:
-            wait_for(lambda: "Ctrl-C" in (home / "cluster.log").read_text() or process.poll() is not None, 240)
-            assert process.poll() is None, (home / "cluster.log").read_text()
-            yield f"http://127.0.0.1:{port}/api"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-    log.close()
+    (home / "catalog" / "sums.yaml").write_text(slow_runs.SUMS)  # the form knows what is there when it is deployed
+    with cluster(home, ASSAY_DEVICES="0,1,2,3", ASSAY_CATALOG=str(home / "catalog")) as started:
+        yield started.api
 
 
 @pytest.fixture
