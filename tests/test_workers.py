@@ -104,6 +104,38 @@ def test_a_worker_that_is_killed_in_mid_shard_costs_at_most_its_batch(place: Pat
     assert {ended for (ended,) in rows(place, "SELECT state FROM shards")} == {"done"}
 
 
+AWAY = """
+import subprocess, time
+
+def run(command, gpus):
+    subprocess.Popen(["unshare", "--uts", "sh", "-c", 'hostname away && exec "$@"', "sh", *command])
+    time.sleep(3600)  # whoever started it hears nothing of its end
+"""
+
+
+@pytest.mark.server  # it takes a minute: that is what it is about
+@pytest.mark.skipif(os.geteuid() != 0, reason="another host's name is given to a process by root only")
+def test_a_worker_of_another_host_that_falls_silent_is_noticed_within_90_seconds(
+    place: Path, spec: dict[str, Any]
+) -> None:
+    (place / "catalog" / "clusters" / "away.py").write_text(AWAY)
+    spec["compute"] |= {"cluster": "away"}
+    write(place, spec, seconds=0.2)
+    with assay(place, "run", str(place / "spec.yaml"), "--json") as process:
+        wait_for(lambda: len(set(askers(place))) == 2 and len(asked(place)) >= 15)
+        for pid in set(askers(place)):
+            os.kill(pid, signal.SIGKILL)
+        dead, before, began = set(askers(place)), len(asked(place)), time.monotonic()
+        wait_for(lambda: len(asked(place)) > before, 90)
+        noticed = time.monotonic() - began
+        code, told = finished(process)
+    print(f"noticed, and others at work, after {noticed:.0f} s")
+    assert code == 0 and told["scores"][0]["value"] == 1
+    often = Counter(asked(place))
+    assert len(often) == COUNT and sum(often.values()) <= COUNT + 2  # one in flight at each of the two
+    assert not dead & set(askers(place)[before:])
+
+
 def test_a_killed_run_dismisses_its_workers_and_asks_nothing_twice(place: Path, spec: dict[str, Any]) -> None:
     with assay(place, "run", str(place / "spec.yaml"), "--json") as process:
         wait_for(lambda: len(asked(place)) >= 12)
