@@ -27,7 +27,7 @@ from assay.errors import AssayError, ModelError
 from assay.nightly import Folders, Nightly, Revisions
 from assay.spec import Compute, EvalSpec
 from flows.evaluation import evaluation
-from flows.form import Benchmarks, EvalForm, ShownAs, Suites, _Schema, _shown
+from flows.form import Benchmarks, EvalForm, Schema, ShownAs, Suites, shown
 from storage.ledger import Ledger
 from storage.sightings import Sighting
 from tasks.curves import slug
@@ -43,13 +43,13 @@ SHOWN = 3
 """Causes in the message of the night's state; the log has them all."""
 
 
-class NightlyForm(_Schema, Nightly):
+class NightlyForm(Schema, Nightly):
     """What is watched and how it is evaluated, as the Prefect UI shows it."""
 
-    watch: Annotated[Folders | Revisions, ShownAs(lambda: _shown(Folders, "folders") | _shown(Revisions, "revisions"))]
+    watch: Annotated[Folders | Revisions, ShownAs(lambda: shown(Folders, "folders") | shown(Revisions, "revisions"))]
     benchmarks: Annotated[tuple[str, ...], ShownAs(Benchmarks)] = ()
     suites: Annotated[tuple[str, ...], ShownAs(Suites)] = ()
-    compute: Annotated[Compute, ShownAs(lambda: _shown(Compute, "compute"))] = Compute()
+    compute: Annotated[Compute, ShownAs(lambda: shown(Compute, "compute"))] = Compute()
 
 
 @dataclass

@@ -62,7 +62,7 @@ class ShownAs:
         return handler(chain_schema([TypeAdapter(kind).core_schema]))  # which a record's own schema needs around it
 
 
-class _Schema(BaseModel):
+class Schema(BaseModel):
     """Gives a record's schema its descriptions, and a plain field in place of one with a tab for `null`: the server
     takes null for each field that need not be there and has no default."""
 
@@ -100,9 +100,9 @@ def _docstrings(record: type) -> dict[str, str]:
     return found
 
 
-def _shown(record: type[BaseModel], name: str, **fields: Any) -> type[BaseModel]:
+def shown(record: type[BaseModel], name: str, **fields: Any) -> type[BaseModel]:
     """A record as the form shows it, under a name, with some fields of another type."""
-    return create_model(name, __base__=(_Schema, record), **fields)
+    return create_model(name, __base__=(Schema, record), **fields)
 
 
 def _model(adapter: str, path: str, options: Any = dict[str, Any]) -> Any:
@@ -111,13 +111,13 @@ def _model(adapter: str, path: str, options: Any = dict[str, Any]) -> Any:
     if adapter == "other":
         rule: dict[str, Any] = {"pattern": f"^(?!({'|'.join(TABS)})$)"}
         only = (str, Field(description="Its name: one of a catalogue or a plug-in.", json_schema_extra=rule))
-    return _shown(
+    return shown(
         ModelSpec,
         adapter,
         adapter=only,
         path=(str, Field(description=path)),
         options=(options, Field(default={}, description="What its adapter can be told.")),
-        price=(_shown(Price, "price") | None, None),
+        price=(shown(Price, "price") | None, None),
     )
 
 
@@ -129,9 +129,9 @@ def _models() -> Any:
     arms = (
         listed,
         short,
-        _model("hf", weights, _shown(HFOptions, "options of hf")),
-        _model("vllm", weights, _shown(VLLMOptions, "options of vllm")),
-        _model("openai", "What the server calls it.", _shown(OpenAIOptions, "options of openai")),
+        _model("hf", weights, shown(HFOptions, "options of hf")),
+        _model("vllm", weights, shown(VLLMOptions, "options of vllm")),
+        _model("openai", "What the server calls it.", shown(OpenAIOptions, "options of openai")),
         _model("echo", "oracle, random, scripted or echo: a test double."),
         _model("other", "What the adapter makes of it."),
     )
@@ -140,7 +140,7 @@ def _models() -> Any:
 
 def _sampling() -> Any:
     fields = {name: (field.annotation | None, None) for name, field in Sampling.model_fields.items()}  # type: ignore[operator]
-    return _shown(Sampling, "sampling", **fields)
+    return shown(Sampling, "sampling", **fields)
 
 
 def _partitioners() -> Any:
@@ -152,7 +152,7 @@ Benchmarks = list[Annotated[str, OneOf(lambda: benchmark_ids(catalogs()))]]
 Suites = list[Annotated[str, OneOf(lambda: suite_names(catalogs()))]]
 
 
-class EvalForm(_Schema, EvalSpec):
+class EvalForm(Schema, EvalSpec):
     """What is asked for, as the Prefect UI shows it."""
 
     models: Annotated[tuple[ModelSpec | str, ...], ShownAs(_models)] = Field(min_length=1)
@@ -166,7 +166,7 @@ class EvalForm(_Schema, EvalSpec):
     sampling: Annotated[dict[str, Any], ShownAs(_sampling)] = {}
     """In place of what benchmarks say; what is left out is as they say."""
     partitioner: Annotated[Step, ShownAs(_partitioners)] = "balanced"
-    compute: Annotated[Compute, ShownAs(lambda: _shown(Compute, "compute"))] = Compute()
+    compute: Annotated[Compute, ShownAs(lambda: shown(Compute, "compute"))] = Compute()
     """Where models are asked; by default in the process of the run."""
     catalog: tuple[Path, ...] = Field(default_factory=catalogs)
 

@@ -26,6 +26,7 @@ from assay.catalog import load_benchmark, load_model, load_suite
 from assay.errors import SpecError
 from assay.functions import load_functions
 from assay.keys import key
+from assay.nightly import Nightly
 from assay.spec import Benchmark, EvalSpec, ModelSpec
 from assay.types import ModelInfo, Sampling
 from storage.exchange import Exchange, Remote
@@ -179,14 +180,19 @@ def now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
+def benchmarks_of(spec: EvalSpec | Nightly) -> dict[str, Benchmark]:
+    """The benchmarks that are named, and those of the suites, each once. Raises SpecError for an unknown name."""
+    load_functions(spec.catalog)
+    names = dict.fromkeys([*spec.benchmarks, *(b for s in spec.suites for b in load_suite(s, spec.catalog))])
+    return {b.id: b for b in (load_benchmark(name, spec.catalog) for name in names)}
+
+
 def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
     """The benchmarks and models that a spec names, read and described.
 
     Raises SpecError and ModelError for what is misspelt, missing or cannot be loaded.
     """
-    load_functions(spec.catalog)
-    names = list(dict.fromkeys([*spec.benchmarks, *(b for s in spec.suites for b in load_suite(s, spec.catalog))]))
-    benchmarks = {b.id: b for b in (load_benchmark(name, spec.catalog) for name in names)}
+    benchmarks = benchmarks_of(spec)
     subjects: dict[str, Subject] = {}
     for given in spec.models:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given

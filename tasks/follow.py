@@ -13,9 +13,9 @@ from assay.nightly import Nightly
 from assay.shown import interval, number, probability
 from storage.ledger import Ledger
 from storage.paired import Left, Measured, measured, of_step, pairs
+from tasks.context import benchmarks_of
 from tasks.curves import Line, less_is_better, show_curves, slug
 from tasks.steps import step
-from tasks.watch import benchmarks_of
 
 FELL = "assay.benchmark.fell"
 """The event of a benchmark that fell."""

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.checkpoints import Found, check_whole, fetched, folders, revisions
-from assay.catalog import load_benchmark, load_suite
-from assay.functions import load_functions
 from assay.keys import key
 from assay.nightly import Folders, Nightly
-from assay.spec import Benchmark, EvalSpec
+from assay.spec import EvalSpec
 from storage.ledger import Ledger
 from storage.sightings import Sighting, record, sightings
+from tasks.context import benchmarks_of
 
 State = Literal["lacking", "failed", "waiting", "unclear", "done", "broken"]
 
@@ -34,14 +33,6 @@ class Seen:
     def id(self) -> tuple[str, str]:
         """The same as long as its files do not change."""
         return self.found.place, self.found.fingerprint
-
-
-def benchmarks_of(night: Nightly) -> dict[str, Benchmark]:
-    """What is asked of each checkpoint. Raises SpecError for an unknown name."""
-    load_functions(night.catalog)
-    suites = [name for suite in night.suites for name in load_suite(suite, night.catalog)]
-    found = [load_benchmark(name, night.catalog) for name in dict.fromkeys([*night.benchmarks, *suites])]
-    return {benchmark.id: benchmark for benchmark in found}
 
 
 def wanted_of(night: Nightly) -> str:
