@@ -57,13 +57,17 @@ class Cluster:
         """Tell the user something, at once."""
         click.echo(what)
 
-    def start(self, postgres: bool) -> None:
-        """Start everything, in order. Raises AssayError where something does not come up."""
+    def serve(self, postgres: bool) -> None:
+        """Start a server, and what it is on. Raises AssayError where it does not come up."""
         self.say(f"starting a Prefect server on {'PostgreSQL and Redis' if postgres else 'SQLite'} …")
         env = self.env | (database.start(self.children, self.folder) if postgres else {})
         server = ["server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         self.children.keep("server", [sys.executable, "-m", "prefect", *server], env)
         self.children.until(self.answers, "the Prefect server", STARTUP)
+
+    def start(self, postgres: bool) -> None:
+        """Start everything, in order. Raises AssayError where something does not come up."""
+        self.serve(postgres)
         os.environ.update(self.env)  # for Prefect, which reads it when it is imported
         from flows.pools import bury, limits, make_pools
 
