@@ -14,9 +14,9 @@ from storage.lock import say
 from storage.spool import SEGMENTS, shard_path
 from storage.steps import bury, record_shards, release, unfinished
 from tasks.context import Run, exchange_of, now, open_run, spool_of
+from tasks.heartbeat import Watch
 from tasks.infer import receipt_name
 from tasks.steps import step
-from tasks.worker import Watch
 
 LOOK = 0.5
 """Seconds between two looks at whether the workers of a dead run have ended."""

@@ -21,10 +21,10 @@ from storage.exchange import Exchange
 from storage.spool import SEGMENTS, answered, read_requests, shard_path, write_segment
 from tasks.collect import close
 from tasks.context import Run, exchange_of
+from tasks.heartbeat import BEAT, Watch, claim_name, claims
 from tasks.infer import give_up, receipt_name
 from tasks.progress import advance
 from tasks.running import Running
-from tasks.worker import BEAT, Watch, claim_name, claims
 
 LOOK = 1.0
 """Seconds between two looks at how the workers are getting on."""

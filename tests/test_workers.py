@@ -22,8 +22,8 @@ from slow_runs import COUNT, asked, askers, finished, place, rows, wait_for
 
 from assay.errors import ModelError
 from storage.exchange import Exchange
-from tasks import devices, worker
-from tasks.worker import Watch, claims
+from tasks import devices, heartbeat
+from tasks.heartbeat import Watch, claims
 
 __all__ = ["ftp", "place"]  # fixtures
 
@@ -258,7 +258,7 @@ def test_devices_are_leased_and_come_back_when_their_holder_dies(
 
 
 def test_a_heartbeat_that_stands_still_is_a_dead_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "SILENCE", 0.2)
+    monkeypatch.setattr(heartbeat, "SILENCE", 0.2)
     exchange, watch = Exchange(tmp_path), Watch(Exchange(tmp_path))
     assert not watch.alive("w.worker.json")
     elsewhere = {"host": "elsewhere", "pid": 1}
