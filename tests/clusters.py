@@ -94,7 +94,7 @@ class Cluster:
 
 def _words(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline()).split()
     except psutil.NoSuchProcess:
         return []
 
