@@ -24,7 +24,7 @@ from tasks.context import Run
 
 FRESH = 2.0
 """Seconds that what the server said of the workers' states is good for."""
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds that a cancelled worker has to end; one that nobody ends then is marked Crashed, which frees its slot."""
 
 logger = logging.getLogger("prefect.assay")
