@@ -38,7 +38,7 @@ class Cluster:
         """`waiting` from its start on, since the cluster may have it in a queue; `done`, or the error that ended it."""
         return self.states[name]
 
-    def stop(self, names: Sequence[str], why: str) -> None:
+    def stop(self, names: Sequence[str], why: str, dead: bool = False) -> None:
         """A command is left to itself: its worker ends once its job's file is gone."""
 
     def show(self, name: str, scores: Mapping[str, tuple[float, int]]) -> None:

@@ -46,8 +46,8 @@ class Hand(Protocol):
     def state(self, name: str) -> str:
         """`waiting`, `running`, `done`, or in words how it ended otherwise."""
 
-    def stop(self, names: Sequence[str], why: str) -> None:
-        """End workers, if they are there."""
+    def stop(self, names: Sequence[str], why: str, dead: bool = False) -> None:
+        """End workers, if they are there: those that seem to be dead are not waited for long."""
 
     def show(self, name: str, scores: Mapping[str, tuple[float, int]]) -> None:
         """Show what a worker's answers have scored so far: benchmark -> (mean, answers)."""
@@ -160,7 +160,7 @@ class Fleet:
             label = self.run.models[self.model].spec.label
             logger.warning("the worker %s of %s is over: %s", member.name, label, member.cause)
             self.exchange.say(heartbeat, {**(told or {}), "ended": True, "error": member.cause})
-            self.hand.stop([member.name], member.cause)
+            self.hand.stop([member.name], member.cause, dead=True)
 
     def _collect(self) -> None:
         """Take in the shards of which all has been asked."""

@@ -23,6 +23,8 @@ BEAT = 5.0
 """Seconds between two heartbeats."""
 SILENCE = 40.0
 """Seconds without a heartbeat after which a worker, or a parent, counts as dead."""
+WAITING = "waiting for devices"
+"""The state of a worker that may wait as long as it takes."""
 STUCK = 70
 """Exit code of a worker that ended itself, since no answer came for too long."""
 
@@ -129,7 +131,7 @@ class Pulse:
                 self.lost = bool(self.next_claim) and self.exchange.told(self.next_claim) is not None
             except (LedgerError, OSError) as error:  # a full disk, a store that is away: the next segment meets it too
                 print(f"assay: the heartbeat of {self.name} could not be written: {error}", flush=True)
-            if time.monotonic() - self.moved > self.timeout:
+            if self.told["state"] != WAITING and time.monotonic() - self.moved > self.timeout:
                 self._end()
 
     def _end(self) -> None:

@@ -73,12 +73,13 @@ class Pool:
                 logger.warning("the Prefect server does not answer: %s", error)
         return self.states[name]
 
-    def stop(self, names: Sequence[str], why: str) -> None:
-        """Cancel runs, and mark those Crashed that nobody is there to end."""
+    def stop(self, names: Sequence[str], why: str, dead: bool = False) -> None:
+        """Cancel runs, and mark those Crashed that nobody is there to end; the dead soon, since others wait for their
+        slots."""
         if not names:
             return
         try:
-            _end(names, why)
+            _end(names, why, PATIENCE / 3 if dead else PATIENCE)
         except httpx.HTTPError as error:  # they end by themselves, as their job's file is gone
             logger.warning("workers of %s could not be cancelled: %s", self.label, error)
 

@@ -19,7 +19,7 @@ from assay.types import Model
 from storage.exchange import exchange
 from storage.spool import SEGMENTS, answered, shard_path
 from tasks.devices import leased
-from tasks.heartbeat import Pulse, Watch, claim_name, claims
+from tasks.heartbeat import WAITING, Pulse, Watch, claim_name, claims
 from tasks.infer import Receipt, infer, load, receipt_name, sign
 from tasks.progress import advance
 
@@ -112,9 +112,9 @@ def working(url: str, job: str, name: str, lease: bool = True) -> Iterator[Worke
         return
     read = Job(told)
     with Pulse(url, job, name, read.timeout) as pulse:
-        pulse.tell(state="waiting for devices")
+        pulse.tell(state=WAITING)
         with leased(read.devices if lease else 0) as mine:
-            pulse.progress(devices=mine)
+            pulse.progress(state="ready", devices=mine)
             load_functions(read.catalog)
             yield Worker(url, pulse, read, name)
 
