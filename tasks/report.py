@@ -16,7 +16,8 @@ def report_task(ledger: str, run_id: str) -> str:
     """The run's state: `done`, or `failed` where requests or benchmarks failed. Its table is a Prefect artifact."""
     run = open_run(ledger, run_id)
     state, table = finish(run), figures(run.ledger, run.id)
-    create_table_artifact(table=table, key="scores", description=f"Run {run.id} in {run.ledger.path}: {state}")
+    shown = [{name: round(v, 4) if isinstance(v, float) else v for name, v in row.items()} for row in table]
+    create_table_artifact(table=shown, key="scores", description=f"Run {run.id} in {run.ledger.path}: {state}")
     return state
 
 
