@@ -97,7 +97,7 @@ def test_ctrl_c_ends_the_workers(place: Path, spec: dict[str, Any]) -> None:
     assert len(asked(place)) == len(set(asked(place))) == COUNT
 
 
-@pytest.mark.parametrize("does", ["die", "hang"])
+@pytest.mark.parametrize("does", ["die", pytest.param("hang", marks=pytest.mark.server)])  # half a minute each
 def test_a_question_that_ends_every_worker_fails_and_the_others_are_answered(
     place: Path, spec: dict[str, Any], does: str
 ) -> None:

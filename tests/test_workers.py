@@ -37,7 +37,9 @@ def test_two_workers_share_the_shards_and_each_question_is_asked_once(place: Pat
     assert [path.name for path in (place / "l.duckdb.spool").iterdir()] == ["locks"]
 
 
-@pytest.mark.parametrize(("kind", "cut_by"), [("folder", signal.SIGINT), ("ftp", signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("kind", "cut_by"), [pytest.param("folder", signal.SIGINT, marks=pytest.mark.server), ("ftp", signal.SIGKILL)]
+)
 def test_the_spool_may_be_elsewhere(
     place: Path, spec: dict[str, Any], kind: str, cut_by: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
