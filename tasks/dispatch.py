@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+
+from prefect.settings import PREFECT_API_URL
 
 from adapters import cluster_backend
 from assay.errors import SpecError
@@ -50,7 +51,7 @@ def replicas(spec: EvalSpec, subject: Subject, seconds: float, load: float) -> i
 
 def check_place(spec: EvalSpec) -> None:
     """Raise SpecError where workers are to answer and there is no server, pool or back end for them."""
-    if spec.compute.pool and not os.environ.get("PREFECT_API_URL"):
+    if spec.compute.pool and not PREFECT_API_URL.value():  # of the environment or the profile
         raise SpecError(
             f"compute.pool: {spec.compute.pool} wants a Prefect server with workers: `make cluster` starts one on this"
             " machine; set PREFECT_API_URL to its address"
