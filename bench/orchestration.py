@@ -3,10 +3,10 @@
     python bench/orchestration.py [--limit N] [--rounds 3] [--no-postgres]
 
 `all`: every benchmark that has data here, on a model of no cost. `real`: the suite `mini` on the model of
-examples/tiny. Each evaluation is a process with a ledger of its own; measured is the flow, from its call to its end,
-servers running and modules imported: for an embedded server also until it has written all of its history. Rounds take
-turns. Shares are (with - without) / with: of the shortest times, which were disturbed least, and of the medians of the
-processor's time in that process, which leaves out the server's. `task_runs` says how many there were.
+examples/tiny. Each evaluation is a process with a ledger of its own, servers running and modules imported; rounds take
+turns. `outside` is what of a flow's seconds is spent outside its steps: before the first, between them, after the last;
+for an embedded server the last is also what it takes until all history is written. `share` is this in percent of the
+flow's time, without what `plain`, the same steps called as functions, has outside too; the median of the rounds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,41 @@ ROOT = Path(__file__).parents[1]
 REAL = {"adapter": "hf", "path": str(ROOT / "examples/tiny/checkpoints/step-3000"), "options": {"dtype": "float32"}}
 
 
+Spans = list[tuple[float, float]]
+
+
+def timed(spans: Spans, under: Callable[[str], Callable[[Any], Any]]) -> Callable[[str], Callable[[Any], Any]]:
+    """A decorator `step` whose steps write down from when to when they are at work."""
+
+    def step(name: str) -> Callable[[Any], Any]:
+        def wrap(function: Any) -> Any:
+            @wraps(function)
+            def call(*args: Any, **options: Any) -> Any:
+                start = time.perf_counter()
+                try:
+                    return function(*args, **options)
+                finally:
+                    spans.append((start, time.perf_counter()))
+
+            return under(name)(call)
+
+        return wrap
+
+    return step
+
+
+def told(spans: Spans, start: float, end: float) -> dict[str, Any]:
+    """Seconds of a flow, and those before, between and after its steps."""
+    between = sum(later[0] - sooner[1] for sooner, later in pairwise(spans))
+    return {"seconds": end - start, "outside": (spans[0][0] - start, between, end - spans[-1][1])}
+
+
 def plain(spec: Any, ledger: Path) -> dict[str, Any]:
     """The steps as functions, without Prefect."""
     import tasks.steps
 
-    tasks.steps.step = lambda name: lambda function: function
+    spans: Spans = []
+    tasks.steps.step = timed(spans, lambda name: lambda function: function)
     import tasks.report
 
     tasks.report.create_table_artifact = lambda **_: None
@@ -41,15 +73,20 @@ def plain(spec: Any, ledger: Path) -> dict[str, Any]:
     from tasks.begin import begin
 
     run_id = begin(spec, Ledger(ledger)).run_id
-    start, cpu = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
     evaluate(str(ledger), run_id)
-    return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+    return told(spans, start, time.perf_counter())
 
 
 def under(spec: Any, ledger: Path, embedded: bool) -> dict[str, Any]:
     """The flow, on the server that the environment names or on an embedded one."""
-    from flows.server import serving
+    from flows.server import apply_settings, drain, serving
 
+    apply_settings()  # before Prefect is imported, by the steps
+    import tasks.steps
+
+    spans: Spans = []
+    tasks.steps.step = timed(spans, tasks.steps.step)
     with serving() as server:
         if server:
             os.environ["PREFECT_API_URL"] = server.ready()
@@ -57,28 +94,25 @@ def under(spec: Any, ledger: Path, embedded: bool) -> dict[str, Any]:
 
         from flows.evaluation import evaluation
         from flows.form import EvalForm
-        from flows.server import drain
         from storage.ledger import Ledger
         from tasks.begin import begin
-        from tasks.steps import task_runs
 
         form = EvalForm.model_validate(spec.model_dump(mode="json"))
         run_id = begin(spec, Ledger(ledger)).run_id
         quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None} if embedded else {}  # as flows/running.py has it
         with temporary_settings(quiet):
-            start, cpu = time.perf_counter(), time.process_time()
+            start = time.perf_counter()
             state = evaluation(form, str(ledger), run_id, return_state=True)
             if server:
-                drain(server.url, str(state.state_details.flow_run_id), task_runs())
+                drain(server.url, str(state.state_details.flow_run_id), tasks.steps.task_runs())
         assert state.is_completed(), state
-        seconds = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-        return seconds | {"task_runs": task_runs()}
+        return told(spans, start, time.perf_counter()) | {"task_runs": tasks.steps.task_runs()}
 
 
-def child(mode: str, told: str, ledger: Path) -> None:
+def child(mode: str, asked: str, ledger: Path) -> None:
     from assay.catalog import make_spec
 
-    spec = make_spec(json.loads(told))
+    spec = make_spec(json.loads(asked))
     print(json.dumps(plain(spec, ledger) if mode == "plain" else under(spec, ledger, mode == "embedded")))
 
 
@@ -112,14 +146,20 @@ def compare(spec: dict[str, Any], envs: dict[str, dict[str, str]], rounds: int) 
     for _ in range(rounds):
         for mode, env in envs.items():
             found[mode].append(measure(mode, spec, env))
-    least = {mode: min(one["seconds"] for one in all_) for mode, all_ in found.items()}
-    cpu = {mode: statistics.median(one["cpu"] for one in all_) for mode, all_ in found.items()}
+    bare = statistics.median(sum(one["outside"]) for one in found["plain"])
+    prefect = {mode: all_ for mode, all_ in found.items() if mode != "plain"}
+    shares = {
+        mode: [100 * (sum(one["outside"]) - bare) / one["seconds"] for one in all_] for mode, all_ in prefect.items()
+    }
     return {
         "benchmarks": len(spec["benchmarks"]),
-        "seconds": {mode: [round(one["seconds"], 2) for one in all_] for mode, all_ in found.items()},
-        "share": {mode: round(1 - least["plain"] / least[mode], 3) for mode in envs if mode != "plain"},
-        "share_of_cpu": {mode: round(1 - cpu["plain"] / cpu[mode], 3) for mode in envs if mode != "plain"},
-        "task_runs": {mode: all_[0]["task_runs"] for mode, all_ in found.items() if mode != "plain"},
+        "seconds": {mode: [round(one["seconds"], 1) for one in all_] for mode, all_ in found.items()},
+        "outside": {
+            mode: [round(statistics.median(part), 2) for part in zip(*(one["outside"] for one in all_), strict=True)]
+            for mode, all_ in found.items()
+        },
+        "share": {mode: round(statistics.median(one), 1) for mode, one in shares.items()},
+        "task_runs": {mode: all_[0]["task_runs"] for mode, all_ in prefect.items()},
     }
 
 

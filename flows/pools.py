@@ -55,7 +55,8 @@ def _make_pool(client: SyncPrefectClient, name: str, limit: int) -> None:
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
         client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
-    client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
+    # paused where nothing can run: who asks for it is told so, and does not wait
+    client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit, is_paused=limit == 0))
 
 
 def bury(pools: Collection[str]) -> int:

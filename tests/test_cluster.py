@@ -50,6 +50,7 @@ def states(ledger: Path) -> dict[str, str]:
 def test_pools_have_the_limits_of_the_devices_and_a_worker_each(running: Cluster) -> None:
     pools = {one["name"]: one["concurrency_limit"] for one in running.ask("work_pools/filter")}
     assert pools == {"cpu": limits()["cpu"], "gpu-1": 2, "gpu-8": 0}
+    assert [one["name"] for one in running.ask("work_pools/filter") if one["is_paused"]] == ["gpu-8"]
     for name in ("cpu", "gpu-1"):
         wait(lambda name=name: running.ask(f"work_pools/{name}/workers/filter"))
     assert not running.ask("work_pools/gpu-8/workers/filter")
