@@ -127,7 +127,9 @@ def limit(name: str) -> int | None:
             f" {', '.join(there) or 'none'} (docs/operations.md says how to make one)"
         ) from error
     if pool.is_paused:
-        raise SpecError(f"compute.pool: the work pool {name} is paused, or has too few devices: prefect work-pool resume {name}")
+        raise SpecError(
+            f"compute.pool: the work pool {name} is paused, or has too few devices: prefect work-pool resume {name}"
+        )
     return pool.concurrency_limit
 
 
