@@ -158,7 +158,9 @@ def test_the_run_that_follows_builds_nothing_again(
     )  # as if the model had been slow enough to be believed
     assert model["rates_from"] == "defaults"
     (slow,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--refresh"))["models"]
-    assert slow["rates_from"] == "this model on cpu" and slow["times"][0]["seconds"] == pytest.approx(60, rel=0.01)
+    assert slow["rates_from"] == "this model on cpu"
+    # whether it was loaded for this run depends on what this process had loaded before
+    assert slow["times"][0]["seconds"] == pytest.approx(60 + slow["load"], rel=0.01)
     (pooled,) = told(assay("plan", "-m", "echo:oracle", *more, *ledger, "--set", "compute.pool=gpu"))["models"]
     assert pooled["rates_from"] == "defaults"  # what ran in the run's own process says nothing of a pool
 
