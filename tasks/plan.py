@@ -9,7 +9,7 @@ import duckdb
 from assay.workload import workload
 from storage.steps import claim, open_columns, open_requests, write_shards
 from tasks.collect import collect_orphans
-from tasks.context import LEASE, Run, now, open_run
+from tasks.context import LEASE, Run, elsewhere, now, open_run
 from tasks.dispatch import replicas
 from tasks.divide import divide, shard_amounts
 from tasks.estimate import rates_for
@@ -64,7 +64,8 @@ def _write(con: duckdb.DuckDBPyConnection, run: Run, model: str, round: int) -> 
         con.execute("UPDATE wanted SET gold = NULL")
     [(before,)] = con.execute("SELECT count(*) FROM shards WHERE run_id = ?", [run.id]).fetchall()
     columns, rates = open_columns(con), rates_for(con, run, model)
-    workers = replicas(run.spec, subject, workload(columns, rates).total, rates.load)
+    seconds = workload(columns, rates).total if elsewhere(run.spec, subject) else 0.0  # one process is one worker
+    workers = replicas(run.spec, subject, seconds, rates.load)
     shards = divide(columns, run.spec.partitioner, f"{model[:8]}-{before:04d}-", rates, workers)
     claim(con, run.id, LEASE)
     written = write_shards(con, model, shards.assignment, run.spool)

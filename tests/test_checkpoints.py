@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import fsspec
 import pytest
 from conftest import TINY
+from ftp_server import serving
 from pydantic import ValidationError
 
 from adapters.checkpoints import check_whole, fetched, folders, revisions, step_in
@@ -284,24 +284,12 @@ def test_one_that_changes_elsewhere_is_another(
 
 @pytest.fixture
 def ftp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """The URL of a real server that has the committed checkpoints; skips where there is no package for one."""
-    pytest.importorskip("pyftpdlib")
-    from pyftpdlib.authorizers import DummyAuthorizer
-    from pyftpdlib.handlers import FTPHandler
-    from pyftpdlib.servers import FTPServer
-
+    """The URL of a real server that has the committed checkpoints."""
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
-    authorizer = DummyAuthorizer()
-    authorizer.add_anonymous(str(TINY))
-    server = FTPServer(("127.0.0.1", 0), type("Handler", (FTPHandler,), {"authorizer": authorizer}))
-    serving = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.1}, daemon=True)
-    serving.start()
-    yield f"ftp://127.0.0.1:{server.address[1]}"
-    server.close_all()
-    serving.join(10)
+    with serving(TINY) as place:
+        yield f"ftp://{place}"
 
 
-@pytest.mark.filterwarnings("ignore:The async:DeprecationWarning")  # of what the server of this test is made from
 def test_a_checkpoint_on_a_real_server_is_fetched(ftp: str, tmp_path: Path, book: Ledger) -> None:
     night = nightly(tmp_path, watch={"pattern": f"{ftp}/step-*"}, stride=600)
     seen = look(night, book)
