@@ -109,7 +109,8 @@ def take(scores: Scores, which: np.ndarray) -> Scores:
     places = np.flatnonzero(which) if which.dtype == bool else which
     details = [scores.details[i] for i in places.tolist()] if len(scores.details) else ()
     values, weights = scores.values[places], scores.weights[places]
-    return Scores(values, weights, scores.groups[places], scores.clusters[places], details)
+    samples = scores.samples[places] if len(scores.samples) else scores.samples
+    return Scores(values, weights, scores.groups[places], scores.clusters[places], details, samples)
 
 
 def _one_by_one(function: Metric, scores: Scores, options: Mapping[str, Any]) -> Callable[[Floats], Floats]:

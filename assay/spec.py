@@ -149,6 +149,8 @@ class Benchmark(Record):
     about: str = ""
     """A sentence on what it measures: the comment at the top of the file."""
     sources: tuple[Source, ...] = Field(min_length=1)
+    questions: int | None = Field(default=None, ge=1)
+    """How many there are, as upstream publishes them: a benchmark with more or fewer is not this one."""
     sample: dict[str, Any]
     """Field -> a column's name, a template, or a list or map of these. `target` is the answer, or the right choice's
     index (or text, or a list of indexes)."""
@@ -189,7 +191,7 @@ class Benchmark(Record):
     @property
     def recipe_key(self) -> str:
         """The key of everything that says how it is asked, read and scored."""
-        return key(self.model_dump(mode="json", exclude={"about", "licence", "paper", "capabilities"}))
+        return key(self.model_dump(mode="json", exclude={"about", "licence", "paper", "capabilities", "questions"}))
 
 
 class MetaItem(Record):

@@ -150,6 +150,8 @@ class Reply:
     choices: Sequence[str] = ()
     """The continuations without the delimiter in front."""
     finish: str = ""
+    reasoning: str = ""
+    """What stood between `<think>` and `</think>` in front of the answer: extractors do not read it."""
 
 
 class Extracted(NamedTuple):
@@ -183,6 +185,8 @@ class Scores:
     clusters: np.ndarray
     """Samples of one cluster share a passage: their errors are not independent. '' : a cluster of its own."""
     details: Sequence[Any] = ()
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """The sample that each is of: answers to one sample (`sampling.replicas`) share it."""
 
 
 class Figure(NamedTuple):

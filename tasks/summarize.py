@@ -73,7 +73,7 @@ def _read(run: Run, name: str, model: str, one: Scoring) -> Scores:
     own = "s.sample_key" if run.sampling(run.benchmarks[name]).replicas > 1 else "''"
     with run.ledger.read() as con:
         columns = con.execute(
-            "SELECT c.value, c.weight, s.grp, c.detail,"
+            "SELECT c.value, c.weight, s.grp, c.detail, c.ordinal,"
             f" CASE WHEN s.cluster != '' THEN s.cluster ELSE {own} END AS cluster"
             " FROM scores c JOIN samples s ON s.prepared = ? AND s.ordinal = c.ordinal"
             " WHERE c.scored = ? AND c.filter = ? AND c.scorer = ? AND c.value IS NOT NULL"
@@ -88,4 +88,5 @@ def _read(run: Run, name: str, model: str, one: Scoring) -> Scores:
         np.asarray(columns["grp"], dtype=str),
         np.asarray(columns["cluster"], dtype=str),
         details,
+        np.asarray(columns["ordinal"], dtype=np.int64),
     )
