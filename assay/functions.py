@@ -10,6 +10,7 @@ import assay.generate
 import assay.metrics
 import assay.partition
 import assay.readers
+import assay.readers_reasoning
 import assay.retrieve
 import assay.score_text
 import assay.solve  # noqa: F401
