@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import assay.extract_refusal
 import assay.extract_text
 import assay.generate
+import assay.latex_filters
 import assay.metrics
+import assay.metrics_corpus
+import assay.metrics_pairs
+import assay.open_answers
 import assay.partition
 import assay.readers
 import assay.readers_reasoning
+import assay.readers_safety
 import assay.retrieve
+import assay.score_bias
+import assay.score_drop
+import assay.score_overlap
+import assay.score_spans
 import assay.score_text
-import assay.solve  # noqa: F401
+import assay.solve
+import assay.solve_dialogue
+import assay.solve_neutral
+import assay.worked_examples  # noqa: F401
 from assay.registry import load_catalog, load_plugins
 
 

@@ -209,15 +209,16 @@ def median(scores: Scores) -> float:
 @resampled(f1s)
 def f1(scores: Scores, average: str = "macro", positive: Any = 1) -> float:
     """2 · hits / (gold + predicted): of the positive class, the mean over classes, or of all classes together."""
-    return _once(f1s(scores, average, positive), scores)
+    return once(f1s(scores, average, positive), scores)
 
 
 @metric
 @resampled(mccs)
 def mcc(scores: Scores) -> float:
     """Matthews' correlation of gold and predicted classes; 0 where one of them is constant."""
-    return _once(mccs(scores), scores)
+    return once(mccs(scores), scores)
 
 
-def _once(replicates: Callable[[Floats], Floats], scores: Scores) -> float:
+def once(replicates: Callable[[Floats], Floats], scores: Scores) -> float:
+    """What a metric that knows resamples is on the scores themselves, NaN where it is nothing."""
     return float(replicates(np.ones((1, len(scores.values))))[0])

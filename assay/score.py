@@ -36,6 +36,12 @@ def reads(name: str) -> Callable[[S], S]:
     return mark
 
 
+def also_unread(function: S) -> S:
+    """Mark a scorer that is asked, with None, about an answer that could not be read too; for all others that is 0."""
+    function.__dict__["also_unread"] = True
+    return function
+
+
 @scorer
 @reads("choice_sums")
 def acc(value: Choices, sample: Sample) -> bool:
@@ -67,9 +73,10 @@ def acc_ppl(value: Choices, sample: Sample) -> bool:
 @scorer
 @reads("choice_sums")
 def chosen(value: Choices, sample: Sample) -> Scored:
-    """As `acc`, with the pair {pred, gold} for the metrics f1 and mcc."""
+    """As `acc`, with {pred, gold, shares} for the metrics f1, mcc, auc and ece: the choices by their places, and the
+    share of the probability that each has."""
     gold, best = _gold(value, sample), _best(value["sums"])
-    return Scored(float(best in gold), detail={"pred": best, "gold": gold[0]})
+    return Scored(float(best in gold), detail={"pred": best, "gold": gold[0], "shares": _shares(value["sums"])})
 
 
 @scorer

@@ -84,7 +84,7 @@ def _scores(name: str, row: tuple[Any, ...], by_filter: dict[str, dict[str, Scor
 
 def score_of(name: str, one: Scoring, found: Any, sample: dict[str, Any]) -> Scored:
     """One sample's score; an answer that could not be read scores 0 and is counted as such."""
-    if found is None:
+    if found is None and not getattr(one.function, "also_unread", False):
         return Scored(0.0)
     try:
         value = one.function(found, sample, **one.options)

@@ -162,10 +162,11 @@ def test_accuracies_are_lm_evals(drawn: tuple[list[float], list[str], int]) -> N
     assert scorer["acc_norm"](found, sample) == (np.argmax(values / np.array([len(t) for t in texts])) == gold)
     lengths = np.array([len(t.encode()) for t in texts])
     assert scorer["acc_bytes"](found, sample) == (np.argmax(values / lengths) == gold)
-    pair = scorer["chosen"](found, sample)
-    assert isinstance(pair, Scored) and pair.detail == {"pred": int(np.argmax(values)), "gold": gold}
     shares = np.exp(values - values.max())
     shares /= shares.sum()
+    chosen = scorer["chosen"](found, sample)
+    assert isinstance(chosen, Scored) and chosen.detail.pop("shares") == pytest.approx(shares.tolist())
+    assert chosen.detail == {"pred": int(np.argmax(values)), "gold": gold}
     assert scorer["mass"](found, sample) == pytest.approx(shares[gold])
     assert scorer["brier"](found, sample) == pytest.approx(((shares - (np.arange(len(sums)) == gold)) ** 2).sum())
 
