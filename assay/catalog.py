@@ -22,7 +22,7 @@ from assay.types import Sampling
 
 OURS = Path(__file__).parent
 _TABLES = ("models.yaml", "suites.yaml")
-_LISTS = ("models", "benchmarks", "suites", "catalog")
+_LISTS = ("models", "benchmarks", "suites", "judges", "catalog")
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from assay.errors import SpecError
 from assay.registry import Registry
-from assay.types import Kind, Message, Reply, Sample
+from assay.spec import Benchmark
+from assay.types import Kind, Message, Reply, Sample, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Question:
     kind: Kind = "generate"
     continuations: Sequence[str] = ()
     role: str = "subject"
-    """Which model of the run is asked."""
+    """Who of the run is asked: the model that is evaluated, every `judge`, or the `baseline`."""
+    sampling: Sampling | None = None
+    """How the answer is drawn, where not as the benchmark says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,46 @@ class Exchange:
     turn: int
     question: Question
     reply: Reply
+    by: str = ""
+    """The label of the judge or baseline that replied; '' for the model that is evaluated."""
 
 
 Solver = Callable[..., Sequence[Question] | Reply]
 """`(sample, prompt, transcript, **options)` -> the questions of the next round, or the reply to be read."""
 
+S = TypeVar("S", bound=Solver)
+
 solver: Registry[Solver] = Registry("solver")
+
+
+def asks(*roles: str) -> Callable[[S], S]:
+    """Say whom a solver asks beside the model that is evaluated: `judge`, `baseline`."""
+
+    def mark(function: S) -> S:
+        function.__dict__["roles"] = roles
+        return function
+
+    return mark
+
+
+def roles_of(benchmark: Benchmark) -> tuple[str, ...]:
+    """Whom a benchmark asks beside the model that is evaluated. Raises SpecError for an unknown solver."""
+    step = benchmark.solver
+    return getattr(solver[step if isinstance(step, str) else next(iter(step))], "roles", ())
+
+
+def solve(
+    benchmark: Benchmark, sample: Sample, prompt: Sequence[Message], transcript: Sequence[Exchange]
+) -> list[Question] | Reply:
+    """What the benchmark's solver asks next, or the reply that it ends with. Raises SpecError where it does neither."""
+    step = benchmark.solver
+    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    result = solver[name](sample, prompt, transcript, **(options or {}))
+    if isinstance(result, Reply):
+        return result
+    if not result:
+        raise SpecError(f"{benchmark.id}: the solver {name!r} gave neither a question nor a reply")
+    return list(result)
 
 
 @solver

@@ -84,6 +84,12 @@ class Fewshot(Record):
     """How their rows are mapped, where it differs from the benchmark's `sample`."""
     by_group: bool = True
     """Where the benchmark has groups: only examples of the same group."""
+    text: str = "{{ input }}"
+    """What retrievers compare of questions and examples: a template over their fields."""
+    order: Literal["best_first", "best_last"] = "best_first"
+    """How what the retriever chose stands in the prompt: its first in front, or next to the question."""
+    fit: bool = False
+    """Leave out examples, the retriever's last ones first, while the prompt is longer than the model takes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -286,6 +292,12 @@ class EvalSpec(Record):
     seed: int = 0
     sampling: dict[str, Any] = {}
     """Overrides of every benchmark's sampling."""
+    judges: tuple[ModelSpec | str, ...] = ()
+    """Models that judge answers, for the benchmarks that ask a judge: of several the majority or the mean counts."""
+    baseline: ModelSpec | str | None = None
+    """The model whose answers others are held against, for the benchmarks that compare two."""
+    embedder: ModelSpec | str | None = None
+    """The model whose vectors say which examples are near to a question, for the retrievers that ask."""
     max_rounds: int = Field(default=8, ge=1)
     partitioner: Step = "balanced"
     """How the open requests are divided into shards: a name or `{name: {option: value}}`. It changes no answer."""
@@ -303,7 +315,7 @@ class EvalSpec(Record):
     def hash(self) -> str:
         """The same for the same evaluation, wherever it runs and whatever it costs."""
         told = self.model_dump(mode="json", exclude={"partitioner", "compute"})
-        for model in told["models"]:
+        for model in (*told["models"], *told["judges"], told["baseline"]):
             if isinstance(model, dict):
                 del model["devices"], model["price"]
         return key(told)

@@ -152,6 +152,21 @@ class Reply:
     finish: str = ""
     reasoning: str = ""
     """What stood between `<think>` and `</think>` in front of the answer: extractors do not read it."""
+    judgements: Sequence[Judgement] = ()
+    """What judges wrote about it, in the order in which they were asked."""
+    turns: Sequence[Reply] = ()
+    """Where a solver asked more than once, or ends with several answers: each of them, the first first."""
+
+
+class Judgement(NamedTuple):
+    """What a judge wrote about an answer."""
+
+    judge: str
+    """Its label."""
+    turn: int
+    """Which of the solver's questions to it: with two orders 0 and 1, else the dialogue's turn."""
+    text: str
+    finish: str = ""
 
 
 class Extracted(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
@@ -78,25 +79,34 @@ def evaluate(ledger: str, run_id: str) -> str:
     gc.set_threshold(200_000, 50, 1000)  # to search millions of long-lived things for cycles takes a third of a run
     with run.ledger.kept(), leased(run, str(flow_run.id or "")):
         batches = [prompt_task(ledger, run_id, prepare_task(ledger, run_id, batch)) for batch in batches]
-        for model in run.models:
-            ask(run, model)
-            for batch in batches:
-                read = postprocess_task(ledger, run_id, batch, model)
-                summarize_task(ledger, run_id, score_task(ledger, run_id, read, model), model)
+        for models in [run.subjects] if run.others else [(model,) for model in run.subjects]:
+            ask(run, models)
+            for model in models:
+                for batch in batches:
+                    read = postprocess_task(ledger, run_id, batch, model)
+                    summarize_task(ledger, run_id, score_task(ledger, run_id, read, model), model)
         return str(report_task(ledger, run_id))
 
 
-def ask(run: Run, model: str) -> None:
-    """Have all of a run's questions to a model answered, round by round."""
+def ask(run: Run, models: Sequence[str]) -> None:
+    """Have all of a run's questions to some evaluated models answered, round by round: in each round first by these,
+    then by the judges, so that a judge is loaded once a round and not once a model."""
     ledger = str(run.ledger.path)
     asking = [name for name, benchmark in run.benchmarks.items() if name_of(benchmark.solver)[0] != "direct"]
     for round_ in range(run.spec.max_rounds):
-        while shards := plan_task(ledger, run.id, model, round_):
-            if elsewhere(run.spec, run.models[model]):
-                ask_elsewhere(run, model, shards)
-            else:
-                for shard in shards:
-                    infer_task(ledger, run.id, model, shard)
-            collect_task(ledger, run.id, shards)
-        if not asking or not rounds_task(ledger, run.id, model, asking, round_ + 1):
+        for model in dict.fromkeys((*models, *run.others)):
+            ask_open(run, model, round_)
+        if not asking or not sum([rounds_task(ledger, run.id, model, asking, round_ + 1) for model in models]):
             return
+
+
+def ask_open(run: Run, model: str, round_: int) -> None:
+    """Have what is open of a run's questions to one model answered."""
+    ledger = str(run.ledger.path)
+    while shards := plan_task(ledger, run.id, model, round_):
+        if elsewhere(run.spec, run.models[model]):
+            ask_elsewhere(run, model, shards)
+        else:
+            for shard in shards:
+                infer_task(ledger, run.id, model, shard)
+        collect_task(ledger, run.id, shards)

@@ -148,6 +148,7 @@ def _partitioners() -> Any:
     return Annotated[str, OneOf(lambda: list(partitioner), "strategy")] | dict[str, Any]
 
 
+Named = Annotated[str, WithJsonSchema({"type": "string", "title": "a name of models.yaml, or adapter:path"})]
 Benchmarks = list[Annotated[str, OneOf(lambda: benchmark_ids(catalogs()))]]
 Suites = list[Annotated[str, OneOf(lambda: suite_names(catalogs()))]]
 
@@ -165,6 +166,8 @@ class EvalForm(Schema, EvalSpec):
     """Of everything that is drawn."""
     sampling: Annotated[dict[str, Any], ShownAs(_sampling)] = {}
     """In place of what benchmarks say; what is left out is as they say."""
+    judges: Annotated[tuple[ModelSpec | str, ...], ShownAs(list[Named])] = ()
+    baseline: Annotated[ModelSpec | str | None, ShownAs(Named | None)] = None
     partitioner: Annotated[Step, ShownAs(_partitioners)] = "balanced"
     compute: Annotated[Compute, ShownAs(lambda: shown(Compute, "compute"))] = Compute()
     """Where models are asked; by default in the process of the run."""

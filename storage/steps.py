@@ -24,7 +24,8 @@ SELECT completion_key_of(request_key, $model, sampling_key, replica) AS completi
        min((prompted, ordinal, round, turn, choice)) AS place, any_value(request_key) AS request_key,
        any_value(sampling_key) AS sampling_key, any_value(replica) AS replica, any_value(sampling) AS sampling,
        any_value(seed) AS seed, any_value(gold) AS gold
-FROM asked WHERE prompted IN (SELECT unnest($prompted))
+FROM asked WHERE prompted IN (SELECT unnest($prompted)) AND asked_of IS NULL
+    OR prompted IN (SELECT unnest($told)) AND asked_of = $model
 GROUP BY completion_key
 """
 _STATE = """
@@ -54,13 +55,16 @@ class Counts(NamedTuple):
     """Are to be asked by this run."""
 
 
-def open_requests(con: duckdb.DuckDBPyConnection, run_id: str, model_key: str, prompted: Sequence[str]) -> Counts:
-    """Find what has to be asked of a model, among what was asked under some prompt keys, into the temporary table
-    `wanted` of this connection, where `open_columns`, `claim` and `write_shards` find it.
+def open_requests(
+    con: duckdb.DuckDBPyConnection, run_id: str, model_key: str, prompted: Sequence[str], told: Sequence[str] = ()
+) -> Counts:
+    """Find what has to be asked of a model, among what was asked under some prompt keys of its own and, of it as a
+    judge or baseline, under those of others (`told`), into the temporary table `wanted` of this connection, where
+    `open_columns`, `claim` and `write_shards` find it.
 
     In a run that refreshes, completions older than the run do not count.
     """
-    con.execute(_WANTED, {"model": model_key, "prompted": list(prompted)})
+    con.execute(_WANTED, {"model": model_key, "prompted": list(prompted), "told": list(told)})
     con.execute(_STATE, {"run": run_id, "now": time.time()})
     row = con.execute(
         "SELECT count(*), count(*) FILTER (answered), count(*) FILTER (taken AND NOT answered),"

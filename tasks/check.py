@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -13,14 +13,16 @@ from assay.extract import run_chain
 from assay.prompt import Prompter, gold_index
 from assay.reading import name_of, readings, scorings
 from assay.retrieve import retriever
-from assay.solve import solver
+from assay.solve import roles_of, solver
 from assay.spec import Benchmark, EvalSpec, explain
 from assay.types import Reply, Sampling
 from assay.workload import COLUMNS
-from tasks.context import Subject, elsewhere, resolve
+from tasks.context import Subject, elsewhere, resolve, resolve_others
 from tasks.divide import divide
 from tasks.preview import preview
 
+ROLES = {"judge": "`judges:`", "baseline": "`baseline:`"}
+"""Who is asked beside the evaluated models, and where a spec names them."""
 CHOICES = ("loglikelihood", "choice")
 """The kinds whose replies have log-probabilities of choices."""
 
@@ -31,7 +33,9 @@ def check(spec: EvalSpec) -> None:
     Raises SpecError, DatasetError, ModelError.
     """
     benchmarks, subjects = resolve(spec)
-    for subject in subjects.values():
+    others = resolve_others(spec)
+    asked = [subject for models in (subjects, *others.values()) for subject in models.values()]
+    for subject in asked:
         adapter = model_adapter(subject.spec.adapter, spec.catalog)
         if hasattr(adapter, "ready") and not elsewhere(spec, subject):  # a worker may have what this process lacks
             adapter.ready(subject.spec)
@@ -40,6 +44,7 @@ def check(spec: EvalSpec) -> None:
         check_sampling(spec, benchmark)
         for subject in subjects.values():
             check_model(benchmark, subject)
+        check_roles(benchmark, others)
     for benchmark in benchmarks.values():
         with _named(benchmark):
             check_recipe(benchmark)
@@ -68,6 +73,17 @@ def check_model(benchmark: Benchmark, subject: Subject) -> None:
     if missing := set(benchmark.needs) - info.needs:
         given = ", ".join(sorted(info.needs)) or "no extras"
         raise ModelError(f"{benchmark.id} needs {', '.join(sorted(missing))}, and {label} gives {given}")
+
+
+def check_roles(benchmark: Benchmark, others: Mapping[str, Mapping[str, Subject]]) -> None:
+    """Raise SpecError where a benchmark asks a judge or a baseline and there is none, ModelError where it only scores."""
+    for role in roles_of(benchmark):
+        if not others[role]:
+            flag = f"--{role} MODEL, or {ROLES[role]} in the spec"
+            raise SpecError(f"{benchmark.id} asks a {role}, and the run has none: name one by {flag}")
+        for other in others[role].values():
+            if "generate" not in other.info.kinds:
+                raise ModelError(f"{benchmark.id} has its {role} write, and {other.spec.label} cannot")
 
 
 def check_recipe(benchmark: Benchmark) -> None:

@@ -10,17 +10,34 @@ import pyarrow as pa
 from assay.keys import canonical, digest, generator
 from assay.prompt import Ask, Prompter, gold_index
 from assay.spec import Benchmark
-from assay.types import Sample, Sampling
+from assay.types import Kind, Sample, Sampling
 from storage.ledger import Ledger
+
+
+class Drawn:
+    """How answers are drawn, as the ledger keeps it."""
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.sampling, self.sampled, self.json = sampling, sampling.temperature != 0, sampling.model_dump_json()
+        self.greedy: dict[Kind, str] = {}
+
+    def key(self, kind: Kind, seed: int) -> str:
+        """The sampling key of a request; it is the same for all that are not drawn at random."""
+        if self.sampled and kind == "generate":
+            return digest(canonical(self.sampling.identity(kind, seed)))
+        if kind not in self.greedy:
+            self.greedy[kind] = digest(canonical(self.sampling.identity(kind, 0)))
+        return self.greedy[kind]
 
 
 class Columns:
     """The requests of a chunk of samples, as columns."""
 
-    def __init__(self, benchmark: Benchmark, prompter: Prompter, seed: int, sampling: Sampling) -> None:
+    def __init__(self, benchmark: Benchmark, prompter: Prompter, seed: int, sampling: Sampling, round: int = 0) -> None:
         self.benchmark, self.prompter, self.seed, self.sampling = benchmark, prompter, seed, sampling
-        self.fixed = sampling.temperature == 0
-        self.greedy_key: dict[str, str] = {}
+        self.round = round
+        self.drawn = Drawn(sampling)
+        self.others: dict[Sampling, Drawn] = {}
         self.headers: dict[str, str] = {}
         self.requests: dict[str, Ask] = {}
         self.asked: list[tuple[Any, ...]] = []
@@ -34,30 +51,28 @@ class Columns:
             right = gold if ask.choice < 0 else ([0] if ask.choice in gold else [])  # of its only continuation
             told = None if right is None else orjson.dumps(right).decode()
             for replica in range(self.sampling.replicas):
-                self.add_ask(ordinal, sample_key, ask, replica, 0, "subject", told)
+                self.add_ask(ordinal, sample_key, ask, replica, ask.turn, "subject", told, None, ask.sampling)
         if demos:
             self.shown.append((sample_key, [place for place, _ in demos]))
             self.examples.update(demos)
 
     def add_ask(
-        self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None
-    ) -> None:
-        """One request of a sample."""
+        self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None,
+        asked_of: str | None = None, sampling: Sampling | None = None,
+    ) -> None:  # fmt: skip
+        """One request of a sample; of another model than the evaluated one where `asked_of` says which."""
         self.requests[ask.request_key] = ask
         if ask.header_key and ask.header:
             self.headers[ask.header_key] = ask.header
-        seed, sampling_key = self._seed(ask.kind, sample_key, replica, turn)
+        drawn = self.drawn if sampling is None else self.others.setdefault(sampling, Drawn(sampling))
+        seed = 0
+        if drawn.sampled and ask.kind == "generate":
+            later = [self.round] if self.round else []  # the same question may be put again: another draw
+            seed = generator(self.seed, self.benchmark.name, sample_key, replica, turn, *later).getrandbits(31)
         self.asked.append(
-            (ordinal, sample_key, ask.request_key, role, ask.choice, replica, turn, sampling_key, seed, gold)
-        )
-
-    def _seed(self, kind: Any, sample_key: str, replica: int, turn: int) -> tuple[int, str]:
-        if self.fixed or kind != "generate":
-            if kind not in self.greedy_key:
-                self.greedy_key[kind] = digest(canonical(self.sampling.identity(kind, 0)))
-            return 0, self.greedy_key[kind]
-        seed = generator(self.seed, self.benchmark.name, sample_key, replica, turn).getrandbits(31)
-        return seed, digest(canonical(self.sampling.identity(kind, seed)))
+            (ordinal, sample_key, ask.request_key, role, ask.choice, replica, turn, drawn.json,
+             drawn.key(ask.kind, seed), seed, gold, asked_of)
+        )  # fmt: skip
 
     def _gold(self, sample: Sample) -> Any:
         """What the test double `echo:oracle` answers: as a demonstration writes it; of choices, a list of places."""
@@ -68,7 +83,7 @@ class Columns:
         gold = gold_index(sample, [text for _, text in self.prompter.choices(sample)])
         return gold if isinstance(gold, list) else [gold]
 
-    def insert(self, ledger: Ledger, step_key: str, round: int = 0) -> None:
+    def insert(self, ledger: Ledger, step_key: str) -> None:
         """Put the chunk into the ledger in one transaction."""
         if not self.asked:
             return
@@ -92,9 +107,9 @@ class Columns:
             )
             con.execute(
                 "INSERT INTO asked (prompted, ordinal, sample_key, request_key, role, choice, replica, round, turn,"
-                " sampling, sampling_key, seed, gold) SELECT ?, ordinal, sample_key, request_key, role, choice,"
-                " replica, ?, turn, ?, sampling_key, seed, gold FROM new_asked",
-                [step_key, round, self.sampling.model_dump_json()],
+                " sampling, sampling_key, seed, gold, asked_of) SELECT ?, ordinal, sample_key, request_key, role,"
+                " choice, replica, ?, turn, sampling, sampling_key, seed, gold, asked_of FROM new_asked",
+                [step_key, self.round],
             )
             con.execute("INSERT INTO shown SELECT ?, sample_key, places FROM new_shown", [step_key])
             con.execute(
@@ -121,8 +136,8 @@ REQUESTS = pa.schema(
 ASKED = pa.schema(
     {
         "ordinal": pa.int64(), "sample_key": pa.string(), "request_key": pa.string(), "role": pa.string(),
-        "choice": pa.int32(), "replica": pa.int32(), "turn": pa.int32(), "sampling_key": pa.string(),
-        "seed": pa.int64(), "gold": pa.string(),
+        "choice": pa.int32(), "replica": pa.int32(), "turn": pa.int32(), "sampling": pa.string(),
+        "sampling_key": pa.string(), "seed": pa.int64(), "gold": pa.string(), "asked_of": pa.string(),
     }
 )  # fmt: skip
 SHOWN = pa.schema({"sample_key": pa.string(), "places": pa.list_(pa.int32())})

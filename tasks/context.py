@@ -70,6 +70,9 @@ class Run:
     spec: EvalSpec
     benchmarks: Mapping[str, Benchmark]
     models: Mapping[str, Subject]
+    """Those that are evaluated, and those that are asked about them."""
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Role -> the keys of the models that have it: `subject` of those that are evaluated, `judge`, `baseline`."""
     refresh: bool = False
     began: datetime = field(default_factory=lambda: now())
     """When this process took the run up: what failed since then is not asked again in this attempt."""
@@ -80,6 +83,16 @@ class Run:
     def spool(self) -> Path:
         """The folder of this run's shards and segments."""
         return spool_of(self.ledger.path) / self.id
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The keys of the models that are evaluated."""
+        return self.roles["subject"]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The keys of the models that are asked about those that are evaluated."""
+        return tuple(dict.fromkeys(key for role, keys in self.roles.items() if role != "subject" for key in keys))
 
     def sampling(self, benchmark: Benchmark) -> Sampling:
         """The benchmark's sampling with the spec's overrides."""
@@ -188,13 +201,23 @@ def benchmarks_of(spec: EvalSpec | Nightly) -> dict[str, Benchmark]:
 
 
 def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
-    """The benchmarks and models that a spec names, read and described.
+    """The benchmarks that a spec names and the models that it evaluates, read and described.
 
     Raises SpecError and ModelError for what is misspelt, missing or cannot be loaded.
     """
     benchmarks = benchmarks_of(spec)
+    return benchmarks, _described(spec, spec.models)
+
+
+def resolve_others(spec: EvalSpec) -> dict[str, dict[str, Subject]]:
+    """The models that are asked about those that are evaluated, described, by role. Raises SpecError, ModelError."""
+    baseline = () if spec.baseline is None else (spec.baseline,)
+    return {"judge": _described(spec, spec.judges), "baseline": _described(spec, baseline)}
+
+
+def _described(spec: EvalSpec, models: Iterable[ModelSpec | str]) -> dict[str, Subject]:
     subjects: dict[str, Subject] = {}
-    for given in spec.models:
+    for given in models:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given
         adapter = model_adapter(model.adapter, spec.catalog)
         info = adapter.describe(model)
@@ -204,7 +227,7 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
         if subject.key in subjects:
             raise SpecError(f"{model.label} and {subjects[subject.key].spec.label} are the same model: name it once")
         subjects[subject.key] = subject
-    return benchmarks, subjects
+    return subjects
 
 
 def elsewhere(spec: EvalSpec, subject: Subject) -> bool:
@@ -215,6 +238,7 @@ def elsewhere(spec: EvalSpec, subject: Subject) -> bool:
 def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str = "") -> str:
     """Record a new run; its id."""
     benchmarks, subjects = resolve(spec)
+    others = [subject for models in resolve_others(spec).values() for subject in models.values()]
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     with ledger.write() as con:
         con.execute(
@@ -223,7 +247,7 @@ def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str 
             [run_id, spec.model_dump_json(), spec.hash, now(), time.time() + LEASE, os.getpid(),
              socket.gethostname(), orjson.dumps(versions()).decode(), refresh],
         )  # fmt: skip
-        for subject in subjects.values():
+        for subject in (*subjects.values(), *others):
             model, info = subject.spec, subject.info
             con.execute(
                 "INSERT INTO models SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
@@ -254,4 +278,7 @@ def open_run(ledger: str, run_id: str) -> Run:
         ).fetchall()
     spec = EvalSpec.model_validate_json(found[0])
     benchmarks, subjects = resolve(spec)
-    return Run(book, run_id, spec, benchmarks, subjects, found[1], keys={row[:4]: row[4] for row in done})
+    others = resolve_others(spec)
+    roles = {"subject": tuple(subjects)} | {role: tuple(models) for role, models in others.items()}
+    models = {key: model for some in (*others.values(), subjects) for key, model in some.items()}
+    return Run(book, run_id, spec, benchmarks, models, roles, found[1], keys={row[:4]: row[4] for row in done})

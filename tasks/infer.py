@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from adapters import model_adapter
 from assay.errors import AssayError
+from assay.solve import roles_of
 from assay.spec import ModelSpec
 from assay.types import Completion, Model, Request
 from storage.exchange import Exchange
@@ -135,7 +136,9 @@ def load(spec: ModelSpec, catalog: Sequence[Path]) -> Model:
 
 
 def give_up(run: Run, model: str, error: Any) -> int:
-    """Record of every benchmark that a model cannot be asked; 0."""
+    """Record of every benchmark that a model cannot be asked; 0. Where a judge cannot be, it is the benchmarks that
+    ask one which fail, for each model that is evaluated."""
     for name in run.alive(run.benchmarks, model):
-        run.fail("infer", name, error, model)
+        if model in run.subjects or roles_of(run.benchmarks[name]):
+            run.fail("infer", name, error, model)
     return 0

@@ -6,6 +6,7 @@ import time
 
 import duckdb
 
+from assay.solve import roles_of
 from assay.workload import workload
 from storage.steps import claim, open_columns, open_requests, write_shards
 from tasks.collect import collect_orphans
@@ -33,10 +34,11 @@ def plan(run: Run, model: str, round: int = 0) -> list[str]:
     """
     names = run.alive(run.benchmarks, model)
     prompted = [key for name in names for key in run.prompted(name, model)]
-    while prompted:
+    told = _told(run, names) if model in run.others else []
+    while prompted or told:
         collect_orphans(run)  # of a run that died meanwhile, whose requests are open again
         with run.ledger.write() as con:
-            counts = open_requests(con, run.id, model, prompted)
+            counts = open_requests(con, run.id, model, prompted, told)
             left = _without_failures(con, run)
             if left:
                 advance("infer", 0, total=left)
@@ -45,6 +47,12 @@ def plan(run: Run, model: str, round: int = 0) -> list[str]:
             break
         time.sleep(WAIT)
     return []
+
+
+def _told(run: Run, names: list[str]) -> list[str]:
+    """The keys of what was asked about evaluated models, for benchmarks that ask others about them."""
+    asking = [name for name in names if roles_of(run.benchmarks[name])]
+    return [key for name in asking for subject in run.subjects for key in run.prompted(name, subject)]
 
 
 def _without_failures(con: duckdb.DuckDBPyConnection, run: Run) -> int:

@@ -39,7 +39,7 @@ def plan(spec: EvalSpec, ledger: Ledger, refresh: bool = False) -> Plan:
         for name in run.benchmarks:
             each(run, "prepare", [name], lambda name: prepare(run, name))
             each(run, "prompt", [name], lambda name: prompt(run, name))
-        estimates = tuple(estimate(run, model, refresh) for model in run.models)
+        estimates = tuple(estimate(run, model, refresh) for model in run.subjects)
     with ledger.read() as con:
         failed = con.execute(
             "SELECT benchmark, error FROM steps WHERE run_id = ? AND state = 'failed' AND step IN ('prepare', 'prompt')"

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from assay.chunks import CHUNK
 from assay.keys import key
 from assay.prompt import Prompter
+from assay.reading import name_of
 from assay.registry import version_of
 from assay.retrieve import retriever
 from assay.samples import loads
+from assay.solve import solver
 from assay.spec import Benchmark
 from assay.template import filters_in, text_template
 from tasks.columns import Columns
@@ -36,8 +38,10 @@ def prompt(run: Run, name: str) -> None:
     sampling = run.sampling(benchmark)
     code = [version_of(one) for one in (Prompter, text_template, *([retriever[fewshot.retriever]] if fewshot else []))]
     how = [sampling.model_dump(mode="json"), run.spec.seed, facts, code, filters_in(recipe)]
+    if benchmark.solver != "direct":  # it has the first questions
+        how += [benchmark.solver, version_of(solver[name_of(benchmark.solver)[0]])]
     step_key = key("prompt", prepared, recipe, *how)
-    for model in run.models:  # the same questions to each: the first has them made, the others are linked to them
+    for model in run.subjects:  # the same questions to each: the first has them made, the others are linked to them
         with run.step("prompt", name, step_key, "asked", model) as record:
             if record.fresh:
                 record.rows = _write(run, benchmark, pool, prepared, step_key)

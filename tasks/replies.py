@@ -22,7 +22,8 @@ def fingerprint(run: Run, prompted: list[str], model: str) -> str:
     with run.ledger.read() as con:
         row = con.execute(
             "SELECT count(*), bit_xor(hash(c.completion_key, c.created)) FROM"
-            " (SELECT DISTINCT completion_key_of(request_key, ?, sampling_key, replica) AS completion_key"
+            " (SELECT DISTINCT"
+            "   completion_key_of(request_key, coalesce(asked_of, ?), sampling_key, replica) AS completion_key"
             "  FROM asked WHERE list_contains(?, prompted)) k JOIN completions c USING (completion_key)",
             [model, prompted],
         ).fetchone()

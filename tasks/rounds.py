@@ -9,13 +9,13 @@ from assay.prompt import Prompter, ask_of
 from assay.reading import name_of
 from assay.registry import version_of
 from assay.samples import loads
-from assay.solve import solver
+from assay.solve import solve, solver
 from assay.types import Reply
 from tasks.columns import Columns
 from tasks.context import Run, open_run
 from tasks.replies import fingerprint
 from tasks.steps import each, step
-from tasks.transcripts import solve, transcripts
+from tasks.transcripts import transcripts
 
 
 @step("next round")
@@ -39,18 +39,20 @@ def next_round(run: Run, name: str, model: str, round: int) -> int:
         if record.fresh:
             prompter, sampling = Prompter(benchmark), run.sampling(benchmark)
             for chunk in transcripts(run, benchmark, model, prompted):
-                columns = Columns(benchmark, prompter, run.spec.seed, sampling)
+                columns = Columns(benchmark, prompter, run.spec.seed, sampling, round)
                 for ordinal, sample_key, replica, fields, prompt, exchanges in chunk:
-                    record.rows += _ask(columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
-                columns.insert(run.ledger, step_key, round)
+                    record.rows += _ask(run, columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
+                columns.insert(run.ledger, step_key)
     return record.rows
 
 
-def _ask(columns: Columns, *told: Any) -> int:
+def _ask(run: Run, columns: Columns, *told: Any) -> int:
     ordinal, sample_key, replica, sample, prompt, exchanges = told
     result = solve(columns.benchmark, sample, prompt, exchanges)
     if isinstance(result, Reply):
         return 0
     for turn, question in enumerate(result):
-        columns.add_ask(ordinal, sample_key, ask_of(question), replica, turn, question.role)
+        role, ask = question.role, ask_of(question)
+        for asked_of in (None,) if role == "subject" else run.roles[role]:
+            columns.add_ask(ordinal, sample_key, ask, replica, turn, role, None, asked_of, question.sampling)
     return len(result)

@@ -29,7 +29,9 @@ def completion(name: str) -> str:
 
 
 def rows(con: Any, table: str, *values: tuple[Any, ...]) -> None:
-    con.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values[0]))})", values)
+    """Put in the columns that a table began with; those that came later stay empty."""
+    first = con.table(table).columns[: len(values[0])]
+    con.executemany(f"INSERT INTO {table} ({', '.join(first)}) VALUES ({', '.join('?' * len(first))})", values)
 
 
 def answer(name: str, text: str | None, sums: list[float], truncated: int, run: str) -> tuple[Any, ...]:

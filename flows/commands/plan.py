@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command("plan", short_help="What a run will ask, take and cost, without asking.", params=run.params)
 def command(
     spec_file: Path | None, models: tuple[str, ...], benchmarks: tuple[str, ...], suites: tuple[str, ...],
+    judges: tuple[str, ...], baseline: str | None,
     limit: int | None, seed: int | None, settings: tuple[str, ...], refresh: bool, as_json: bool,
     catalogs: tuple[Path, ...], ledger: Path,
 ) -> None:  # fmt: skip
@@ -32,7 +33,7 @@ def command(
     from flows.server import apply_settings
     from storage.ledger import Ledger
 
-    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs)
+    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline)
     apply_settings()  # the steps' files import Prefect; nothing is run by it
     from tasks.check import check
     from tasks.planned import plan

@@ -30,6 +30,8 @@ def catalog_option(function: Any) -> Any:
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, help="Such as gsm8k or gsm8k@cot.")
 @click.option("-s", "--suite", "suites", multiple=True, help="A named list of benchmarks, such as mini.")
 @click.option("--limit", type=int, help="At most so many samples of each group of each benchmark.")
+@click.option("--judge", "judges", multiple=True, help="A model that judges answers, for benchmarks that ask one.")
+@click.option("--baseline", help="The model whose answers others are held against, for benchmarks that compare two.")
 @click.option("--seed", type=int, help="Seed of everything that is drawn (0).")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="model.dtype=float32, sampling.max_tokens=64"
@@ -40,6 +42,7 @@ def catalog_option(function: Any) -> Any:
 @ledger_option
 def command(
     spec_file: Path | None, models: tuple[str, ...], benchmarks: tuple[str, ...], suites: tuple[str, ...],
+    judges: tuple[str, ...], baseline: str | None,
     limit: int | None, seed: int | None, settings: tuple[str, ...], refresh: bool, as_json: bool,
     catalogs: tuple[Path, ...], ledger: Path,
 ) -> None:  # fmt: skip
@@ -50,5 +53,5 @@ def command(
     from flows.given import spec_of
     from flows.running import run_spec
 
-    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs)
+    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline)
     raise click.exceptions.Exit(run_spec(spec, ledger, refresh=refresh, as_json=as_json))
