@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import assay.extract_letters
 import assay.extract_refusal
 import assay.extract_text
 import assay.generate
@@ -20,6 +21,7 @@ import assay.readers_safety
 import assay.retrieve
 import assay.score_bias
 import assay.score_drop
+import assay.score_exams
 import assay.score_overlap
 import assay.score_spans
 import assay.score_text
