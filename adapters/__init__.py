@@ -10,6 +10,10 @@ adapter, else 1; 0 is for a model that is asked from the run's own process, as b
 A cluster back end is a module with `run(command: Sequence[str], gpus: int)`, which runs a command to its end on a
 machine with so many GPUs, and raises where it fails. It may be ours (`adapters/clusters/NAME.py`), lie in a
 catalogue folder (`CATALOG/clusters/NAME.py`), or be an entry point of the group `assay.clusters`.
+
+A sandbox is a module with `open_sandbox(workers: int | None = None) -> assay.programs.Sandbox`, which raises
+SandboxError where the machine does not allow it: ours (`adapters/sandboxes/NAME.py`), `CATALOG/sandboxes/NAME.py`, or
+an entry point of the group `assay.sandboxes`.
 """
 
 from __future__ import annotations
@@ -41,6 +45,11 @@ def model_adapter(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
 def cluster_backend(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
     """The module of a cluster back end. Raises SpecError and ModelError as `model_adapter` does."""
     return _adapter("clusters", "cluster back end", name, catalog, "run(command, gpus)")
+
+
+def sandbox_adapter(name: str, catalog: Sequence[Path] = ()) -> ModuleType:
+    """The module of a sandbox. Raises SpecError and ModelError as `model_adapter` does."""
+    return _adapter("sandboxes", "sandbox", name, catalog, "open_sandbox(workers)")
 
 
 def _adapter(folder: str, kind: str, name: str, catalog: Sequence[Path], *functions: str) -> ModuleType:
