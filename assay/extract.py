@@ -26,13 +26,16 @@ extractor: Registry[Extractor] = Registry("extractor")
 
 LEAST = -sys.float_info.max
 """For a probability of zero: JSON has no infinity."""
+EXACT = ("", "top_logprobs")
+"""How a reply to a question with choices ends where the probability of each is known."""
 
 
 def run_chain(chain: Sequence[Step | Sequence[Step]], reply: Reply, sample: Sample) -> Extracted:
     """What the first of some alternatives that finds an answer finds; an inner list is a pipeline.
 
     The status is `fallback` for what a later alternative found and called sure. Where none found anything it is
-    `ambiguous` if one saw several answers, `truncated` if the reply was cut off at its token limit.
+    `ambiguous` if one saw several answers, `truncated` if the reply was cut off at its token limit, or its reasoning
+    never came to an end.
     Raises SpecError for an unknown extractor or option.
     """
     nothing = Extracted(None, "", "truncated" if reply.finish == "length" else "none")
@@ -41,7 +44,7 @@ def run_chain(chain: Sequence[Step | Sequence[Step]], reply: Reply, sample: Samp
         found = _pipeline(steps, reply, sample)
         if found.value is not None:
             return found._replace(status="fallback") if place and found.status == "ok" else found
-        if found.status == "ambiguous":
+        if found.status in ("ambiguous", "truncated"):
             nothing = found
     return nothing
 
@@ -84,9 +87,13 @@ def stripped(reply: Reply, sample: Sample) -> str | None:
 
 
 @extractor
-def choice_sums(reply: Reply, sample: Sample) -> dict[str, Any] | None:
-    """The choices and the log-probability of each: what every accuracy of a choice is computed from."""
-    return _by_choice(reply.sums, reply.choices)
+def choice_sums(reply: Reply, sample: Sample) -> Extracted | None:
+    """The choices and the log-probability of each: what every accuracy of a choice is computed from.
+
+    Where a server did not tell the probabilities of all choices, the method is how it chose, as the reply's `finish`.
+    """
+    found = by_choice(reply.sums, reply.choices)
+    return found and Extracted(found, reply.finish or "choice_sums", "ok" if reply.finish in EXACT else "fallback")
 
 
 @extractor
@@ -96,10 +103,11 @@ def prompt_means(reply: Reply, sample: Sample) -> dict[str, Any] | None:
     OpenCompass's perplexity (negated): the sum has no term for the first token, the count includes it.
     """
     means = [total / count for total, count in zip(reply.prompt_sums, reply.prompt_lengths, strict=True)]
-    return _by_choice(means, reply.choices)
+    return by_choice(means, reply.choices)
 
 
-def _by_choice(values: Sequence[float], choices: Sequence[str]) -> dict[str, Any] | None:
+def by_choice(values: Sequence[float], choices: Sequence[str]) -> dict[str, Any] | None:
+    """Choices with a number each, as scorers of choices read them; None where there are none, or not of each."""
     if len(values) == 0 or len(values) != len(choices) or any(map(math.isnan, values)):
         return None
     return {"choices": list(choices), "sums": [max(value, LEAST) for value in values]}

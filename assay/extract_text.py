@@ -14,11 +14,11 @@ from typing import Any
 from assay import latex
 from assay.errors import SpecError
 from assay.extract import LEAST, extractor
+from assay.reasoning import divide
 from assay.types import Extracted, Reply, Sample
 
 _NUMBER = re.compile(r"(?<![\w.])-?\$?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])-?\$?\.\d+|\d+(?:\.\d+)?")
 _FINAL = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
 @extractor
@@ -28,10 +28,15 @@ def text(reply: Reply, sample: Sample) -> str:
 
 
 @extractor
-def after_thinking(reply: Reply, sample: Sample) -> str | None:
-    """What follows the last `</think>`; all where nothing was thought; None where the thought never ended."""
-    kept = _THOUGHT.sub("", reply.text).rpartition("</think>")[2]
-    return None if "<think>" in kept else kept.strip() or None
+def after_thinking(
+    reply: Reply, sample: Sample, start: str = "<think>", end: str = "</think>"
+) -> Extracted | str | None:
+    """The text without what stands between two marks, or in front of the second: for reasoning that is marked in a way
+    of its own, since `<think>` and its like are never read. One that never ended is `truncated`."""
+    _, answer, closed = divide(
+        reply.text, _compiled(re.escape(start), False, False), _compiled(re.escape(end), False, False)
+    )
+    return answer.strip() or None if closed else Extracted(None, "unended", "truncated")
 
 
 @extractor

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from assay.extract import run_chain
 from assay.keys import key
-from assay.reading import Reading, readings
+from assay.reading import Reading, name_of, readings
+from assay.reasoning import apart
 from assay.registry import version_of
 from assay.samples import loads
+from assay.solve import solver
 from tasks.context import Run, open_run
 from tasks.progress import advance
 from tasks.replies import Item, fingerprint, replies
@@ -32,7 +34,8 @@ def postprocess(run: Run, name: str, model: str) -> None:
     read = readings(benchmark)
     prompted = run.prompted(name, model)
     print_ = fingerprint(run, prompted, model)
-    how = [version_of(run_chain), [(r.filter, r.identity) for r in read], benchmark.solver]
+    how = [version_of(run_chain), version_of(apart), [(r.filter, r.identity) for r in read], benchmark.solver]
+    how.append(version_of(solver[name_of(benchmark.solver)[0]]))
     step_key = key("postprocess", prompted, model, print_, how)
     with run.step("postprocess", name, step_key, "predictions", model) as record:
         if not record.fresh:

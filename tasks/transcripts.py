@@ -9,6 +9,7 @@ from typing import Any
 from assay.chunks import CHUNK
 from assay.messages import join_messages
 from assay.prompt import Prompter
+from assay.reasoning import apart
 from assay.samples import loads
 from assay.solve import Exchange, Question, solve
 from assay.spec import Benchmark
@@ -79,12 +80,13 @@ def _exchange(run: Run, row: tuple[Any, ...], delimiter: int) -> Exchange:
 
 
 def reply_of(row: Sequence[Any]) -> Reply:
-    """A reply from its columns, in the order of Reply's fields; NULL is nothing."""
+    """A reply from its columns, in the order of Reply's fields, its reasoning kept apart; NULL is nothing."""
     text, sums, tokens, greedy, prompt_sums, prompt_lengths, token_logprobs, choices, finish = row
-    return Reply(
+    reply = Reply(
         text or "", sums or (), tokens or (), greedy or (), prompt_sums or (), prompt_lengths or (),
         token_logprobs or (), choices or (), finish or "",
     )  # fmt: skip
+    return apart(reply)
 
 
 def final_replies(
