@@ -19,8 +19,8 @@ _MARKED = re.compile(r"[【\[]答案】\s*[:：]*([^【\[<]*)")
 def exam_letters(reply: Reply, sample: Sample, options: str = "ABCD") -> Extracted:
     """The letters of each part of a question, as texts such as `AC`; the target says how many parts there are.
 
-    They are what follows each 【答案】 (GAOKAO-Bench, arXiv:2305.12474), else what is last said to be the answer, else a
-    first line of nothing but letters. Letters for more or fewer parts than there are are `ambiguous`.
+    They are what follows each 【答案】 (GAOKAO-Bench, arXiv:2305.12474), else what is last said to be the answer, else
+    a first line of nothing but letters. Letters for more or fewer parts than there are are `ambiguous`.
     """
     parts = len(sample["target"])
     one, said, alone = _letters(options)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import assay.extract_letters
+import assay.extract_likelihood
 import assay.extract_refusal
 import assay.extract_text
 import assay.generate
@@ -13,6 +14,7 @@ import assay.latex_filters
 import assay.metrics
 import assay.metrics_corpus
 import assay.metrics_pairs
+import assay.metrics_vote
 import assay.open_answers
 import assay.partition
 import assay.readers
@@ -22,6 +24,8 @@ import assay.retrieve
 import assay.score_bias
 import assay.score_drop
 import assay.score_exams
+import assay.score_languages
+import assay.score_likelihood
 import assay.score_overlap
 import assay.score_spans
 import assay.score_text
