@@ -1,4 +1,4 @@
-"""Readers of English questions that no format describes: OpenBookQA's table, BigTOM's scenes."""
+"""Readers of English questions that no format describes: OpenBookQA's table, MultiRC's passages, BigTOM's scenes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from assay.readers import reader
 
@@ -25,3 +27,15 @@ def openbook(path: Path) -> Iterator[dict[str, Any]]:
             choices = {"text": list(found.groups()), "label": list("ABCD")}
             stem, answer = row["Question Stem"], row["Answer Key"]
             yield {"id": row["ID"], "question_stem": stem, "choices": choices, "answerKey": answer}
+
+
+@reader
+def multirc(path: Path) -> Iterator[dict[str, Any]]:
+    """MultiRC's answers, one a row, as the hub names the columns: `paragraph`, `question`, `answer`, `idx`, `label`."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = orjson.loads(line)
+        for asked in record["passage"]["questions"]:
+            for one in asked["answers"]:
+                places = {"paragraph": record["idx"], "question": asked["idx"], "answer": one["idx"]}
+                texts = {"paragraph": record["passage"]["text"], "question": asked["question"], "answer": one["text"]}
+                yield {**texts, "idx": places, "label": one["label"]}
