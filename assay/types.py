@@ -106,6 +106,8 @@ class Completion:
     """The very text that the model saw, where a template made it; None where it is the messages joined by newlines."""
     error: str | None = None
     """The cause, where there is no answer: this is then a failure, not a completion."""
+    vector: Sequence[float] = ()
+    """`embed`: the text's. It is kept by its text, and no request's answer."""
 
 
 class Model(Protocol):

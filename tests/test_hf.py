@@ -46,8 +46,8 @@ def change(path: Path, **entries: Any) -> None:
 def test_stories() -> None:
     assert STORIES is not None
     info = hf.describe(ModelSpec(adapter="hf", path=str(STORIES)))
-    assert info.kinds == {"generate", "loglikelihood", "rolling", "choice"}
-    assert info.needs == {"prompt_sums", "token_logprobs"}
+    assert info.kinds == {"generate", "loglikelihood", "rolling", "choice", "embed"}
+    assert info.needs == {"prompt_sums", "token_logprobs", "windows"}
     assert (info.max_length, info.chat) == (512, False)
     assert info.identity["dtype"] == "float32"
     assert info.facts["parameters"] == 260_032

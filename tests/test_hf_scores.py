@@ -149,7 +149,7 @@ def test_what_cannot_be_scored_is_an_error_of_its_own(llama: Path) -> None:
         score("empty", "The", " cat", ""),
         score("none", "The"),
         Request("image", "loglikelihood", [{"role": "user", "content": [{"type": "image", "sha256": "0"}]}], (" a",)),
-        Request("embed", "embed", user("The")),
+        Request("paint", "paint", user("The")),  # type: ignore[arg-type]
         score("good", "The", " cat"),
     ]
     done = answers(hf.load(spec(llama)), requests)
@@ -157,7 +157,7 @@ def test_what_cannot_be_scored_is_an_error_of_its_own(llama: Path) -> None:
     assert "adds no token" in str(done["empty"].error)
     assert "has no continuations" in str(done["none"].error)
     assert "'image'" in str(done["image"].error)
-    assert "cannot answer requests of kind 'embed'" in str(done["embed"].error)
+    assert "cannot answer requests of kind 'paint'" in str(done["paint"].error)
     assert done["good"].error is None and len(done["good"].sums) == 1
 
 

@@ -5,5 +5,6 @@ folder      what lies in a model's folder *  known     what that makes of its an
 texts       a request as text, as tokens *   batches   what fits beside one another
 spans       what is scored after what *      drafts    what is gone on with *
 likelihood  log-probabilities of texts       generation  texts, token by token
-halves      the two together *               engine    the loaded network
+embedding   vectors of texts                 engine    the loaded network
+halves      these together *
 """

@@ -1,4 +1,4 @@
-"""A causal model of transformers, loaded: tokens in, logits out."""
+"""A model of transformers, loaded: tokens in, logits or hidden states out."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ class Engine:
     def __init__(self, network: Any, max_length: int, tokens: int, rows: int | None) -> None:
         self.network, self.max_length, self.tokens, self.rows = network, max_length, tokens, rows
         self.device = network.device
-        self.vocabulary = int(network.get_output_embeddings().weight.shape[0])
+        head = network.get_output_embeddings()
+        self.vocabulary = 0 if head is None else int(head.weight.shape[0])
         self.torch: Any = library("torch", "hf")
-        base = network.get_base_model() if hasattr(network, "peft_config") else network
-        self.takes = frozenset(inspect.signature(base.forward).parameters)
+        whole = network.get_base_model() if hasattr(network, "peft_config") else network
+        self.base = whole.base_model
+        """The network without its head; where it has none, itself."""
+        self.takes = frozenset(inspect.signature(whole.forward).parameters)
         self.cached = "past_key_values" in self.takes
         """False for networks whose state is not a cache of keys and values: they read the text again for each token."""
 
@@ -57,6 +60,13 @@ class Engine:
         logits = self.network(input_ids=ids, **extra).logits
         return logits[:, index.to(logits.device)]
 
+    def states(self, ids: Any, mask: Any) -> Any:
+        """The last hidden states of rows padded on the right; what the mask leaves out is not looked at."""
+        extra: dict[str, Any] = {"attention_mask": mask} if "attention_mask" in self.takes else {}
+        if "use_cache" in self.takes:
+            extra["use_cache"] = False
+        return self.base(input_ids=ids, **extra).last_hidden_state
+
     def step(self, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
         """The logits after the last token of rows padded on the left, and the cache for the next step.
 
@@ -76,8 +86,11 @@ class Engine:
         return output.logits[:, -1].float().to(self.device), output.past_key_values if self.cached else None
 
 
-def load_engine(paths: Paths, dtype: str, max_length: int, options: Options) -> Engine:
-    """The network on its device, ready to answer. Raises ModelError where a library is missing or it does not load."""
+def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, head: bool = True) -> Engine:
+    """The network on its device, ready to answer; without `head`, one that only embeds.
+
+    Raises ModelError where a library is missing or it does not load.
+    """
     torch = library("torch", "hf")
     transformers = library("transformers", "hf")
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
@@ -88,7 +101,8 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options) -> 
     if options.device_map is not None:
         settings["device_map"] = options.device_map
     try:
-        network = transformers.AutoModelForCausalLM.from_pretrained(paths.model, **settings)
+        kind = transformers.AutoModelForCausalLM if head else transformers.AutoModel
+        network = kind.from_pretrained(paths.model, **settings)
         if paths.peft is not None:
             network = library("peft", "hf", "peft").PeftModel.from_pretrained(network, paths.peft)
         if options.device_map is None and not getattr(network, "hf_quantizer", None):

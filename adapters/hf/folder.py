@@ -82,6 +82,14 @@ def config_of(folder: Path) -> dict[str, Any]:
     return config
 
 
+def has_head(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is of a network that gives probabilities of the next token, and not hidden states alone
+    (BertModel) or those of a masked token."""
+    names = [str(name) for name in config.get("architectures") or ()]
+    bare = all(name.endswith(("Model", "ForMaskedLM")) and not name.endswith("LMHeadModel") for name in names)
+    return not names or not bare or "AutoModelForCausalLM" in (config.get("auto_map") or {})
+
+
 def weights_of(folder: Path) -> list[Path]:
     """The files of the model's weights. Raises ModelError where there are none, or fewer than their index names."""
     for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,12 +67,14 @@ def known(spec: ModelSpec, options: Common, patterns: Sequence[str] = SMALL) -> 
     return Known(folder, config, files, tensors, tokenizer, chat, _dtype(options, config, tensors.dtype), length)
 
 
-def info(model: Known, identity: Mapping[str, Any], facts: Mapping[str, Any]) -> ModelInfo:
-    """The model as it is described, with its adapter's own facts."""
+def info(
+    model: Known, identity: Mapping[str, Any], facts: Mapping[str, Any], kinds: frozenset[str] = KINDS
+) -> ModelInfo:
+    """The model as it is described, with its adapter's own facts, and the kinds of request that this one answers."""
     return ModelInfo(
         identity=identity,
-        kinds=KINDS,
-        needs=frozenset({"prompt_sums", "token_logprobs"}),
+        kinds=kinds,
+        needs=frozenset({"prompt_sums", "token_logprobs", "windows"}) if "loglikelihood" in kinds else frozenset(),
         chat=model.chat,
         max_length=model.max_length,
         facts={
@@ -120,6 +122,21 @@ def texts_of(spec: ModelSpec, options: Common, model: Known) -> Texts:
 def text_of(spec: ModelSpec, options: Common, messages: Sequence[Message], kind: Kind) -> str:
     """The text that the model gets for messages, before it is cut to its length; only the tokenizer is loaded."""
     return texts_of(spec, options, known(spec, options)).prompt(Request("", kind, messages)).text
+
+
+def counts_of(spec: ModelSpec, options: Common) -> Callable[[Request], int]:
+    """A function that says how many tokens a request is, with its longest continuation, before it is cut; only the
+    tokenizer is loaded."""
+    texts = texts_of(spec, options, known(spec, options))
+
+    def count(request: Request) -> int:
+        prompt = texts.prompt(request)
+        if not request.continuations:
+            return len(texts.encode([prompt.text])[0])
+        pairs = texts.pairs([(prompt.text, prompt.after(text)) for text in request.continuations])
+        return max(len(context) + len(continuation) for context, continuation in pairs)
+
+    return count
 
 
 def stops_of(model: Known, tokenizer: Any) -> frozenset[int]:

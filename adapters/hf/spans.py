@@ -84,7 +84,7 @@ class Spans:
                     prompts.append((one, self.texts.prompt(one.request)))
             except AssayError as error:
                 one.error = str(error)
-        texts = [(prompt.text, _after(prompt, text)) for one, prompt in prompts for text in one.request.continuations]
+        texts = [(prompt.text, prompt.after(text)) for one, prompt in prompts for text in one.request.continuations]
         pairs = iter(self.texts.pairs(texts))
         for one, prompt in prompts:
             one.rendering = prompt.rendering
@@ -113,10 +113,28 @@ class Spans:
         """
         tokens = self.texts.encode([render(one.request.messages, None, "ppl")])[0]
         limit = self.max_length
+        if one.request.sampling.stride:
+            self.slide(one, tokens)
+            return
         for start in range(0, len(tokens), limit):
             end = min(start + limit, len(tokens))
             self.add(one, tokens[end - limit - 1 : start] if start else [self.texts.start()], tokens[start:end])
         one.input_tokens = len(tokens)
+
+    def slide(self, one: Asked, tokens: Tokens) -> None:
+        """Windows that overlap, each a stride further, of which only the tokens are scored that no earlier one holds.
+
+        Those of transformers' guide to perplexity and OpenCompass's SWCE inferencer; the text's first token is scored
+        too, after the token that begins a text.
+        """
+        sampling, done = one.request.sampling, 0
+        window = min(sampling.window or self.max_length, self.max_length)
+        for start in range(0, len(tokens), min(sampling.stride, window)):
+            end = min(start + window, len(tokens))
+            self.add(one, tokens[start:done] if start else [self.texts.start()], tokens[done:end])
+            one.input_tokens, done = len(tokens), end
+            if end == len(tokens):
+                return
 
     def add(self, one: Asked, context: Tokens, tokens: Tokens) -> None:
         """A span: the last token of all is scored but not seen, so one more than the window fits."""
@@ -167,8 +185,3 @@ def completion_of(one: Asked) -> Completion:
     if "token_logprobs" in request.needs:
         done.token_logprobs = [score.tolist() for score in scores]
     return done
-
-
-def _after(prompt: Prompt, continuation: str) -> str:
-    """The continuation as it stands after the prompt: where a template has just opened the turn, without the blank."""
-    return (continuation.lstrip() or continuation) if prompt.opened else continuation

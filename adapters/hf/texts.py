@@ -29,6 +29,11 @@ class Prompt(NamedTuple):
     opened: bool
     """Whether a template ends it where the model's turn begins: no blank comes between it and the answer."""
 
+    def after(self, continuation: str) -> str:
+        """The continuation as it stands after the prompt: where a template has just opened the turn, without the
+        blank."""
+        return (continuation.lstrip() or continuation) if self.opened else continuation
+
 
 class Texts:
     """A tokenizer with what is put around messages and in front of texts."""

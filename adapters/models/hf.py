@@ -1,4 +1,5 @@
-"""Any causal language model of transformers, base or chat: `hf:FOLDER`, or `hf:OWNER/NAME` for one of the hub.
+"""Any causal language model of transformers, base or chat: `hf:FOLDER`, or `hf:OWNER/NAME` for one of the hub. It
+embeds too, and a network without a head, such as BERT, does nothing else.
 
 Prompts that are too long lose their left end. For scoring, context and continuation together have at most one token
 more than the model sees; for writing, the prompt leaves room for `max_tokens`, or for half of the window where they
@@ -7,18 +8,18 @@ would fill it. The options are those of `adapters/hf/options.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from adapters.hf.folder import SMALL, WEIGHTS
-from adapters.hf.halves import Halves
-from adapters.hf.known import adapter_identity, identity, info, known, stops_of, text_of, texts_of
+from adapters.hf.folder import SMALL, WEIGHTS, has_head
+from adapters.hf.halves import EMBEDDING, KINDS, Halves
+from adapters.hf.known import adapter_identity, counts_of, identity, info, known, stops_of, text_of, texts_of
 from adapters.hf.options import Options, options_of
 from assay.errors import ModelError
 from assay.spec import ModelSpec
-from assay.types import Kind, Message, Model, ModelInfo
+from assay.types import Kind, Message, Model, ModelInfo, Request
 
 
 def describe(spec: ModelSpec) -> ModelInfo:
@@ -37,11 +38,12 @@ def describe(spec: ModelSpec) -> ModelInfo:
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
-    return info(model, same, facts)
+    return info(model, same, facts, KINDS | EMBEDDING if has_head(model.config) else EMBEDDING)
 
 
 def load(spec: ModelSpec) -> Model:
     """The model, on its device. Raises ModelError where it cannot be loaded."""
+    from adapters.hf.embedding import Embedding
     from adapters.hf.engine import Paths, load_engine
     from adapters.hf.generation import Generation
     from adapters.hf.likelihood import Likelihood
@@ -49,9 +51,13 @@ def load(spec: ModelSpec) -> Model:
     options = options_of(spec, Options)
     model = known(spec, options, (*SMALL, *WEIGHTS))
     peft = Path(options.peft).expanduser() if options.peft else None
-    texts = texts_of(spec, options, model)
-    engine = load_engine(Paths(model.folder.path, peft), model.dtype, model.max_length, options)
-    return Halves("hf", Likelihood(engine, texts), Generation(engine, texts, stops_of(model, texts.tokenizer)))
+    texts, head = texts_of(spec, options, model), has_head(model.config)
+    engine = load_engine(Paths(model.folder.path, peft), model.dtype, model.max_length, options, head)
+    embedding = Embedding(engine, texts.tokenizer)
+    if not head:
+        return Halves("hf", None, None, embedding)
+    generation = Generation(engine, texts, stops_of(model, texts.tokenizer))
+    return Halves("hf", Likelihood(engine, texts), generation, embedding)
 
 
 def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
@@ -60,3 +66,9 @@ def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
     Raises SpecError and ModelError as `load` does, ModelError for a dialogue that the chat template refuses.
     """
     return text_of(spec, options_of(spec, Options), messages, kind)
+
+
+def counter(spec: ModelSpec) -> Callable[[Request], int]:
+    """A function that says how many tokens a request is, its longest continuation included, before it is cut; only the
+    tokenizer is loaded. Raises as `rendered` does."""
+    return counts_of(spec, options_of(spec, Options))

@@ -7,19 +7,19 @@ long), and its log-probabilities are the same within what the type of the weight
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from adapters.hf.folder import SMALL, WEIGHTS
 from adapters.hf.halves import Halves
-from adapters.hf.known import adapter_identity, identity, info, known, stops_of, text_of, texts_of
+from adapters.hf.known import adapter_identity, counts_of, identity, info, known, stops_of, text_of, texts_of
 from adapters.hf.options import options_of
 from adapters.vllm_engine import lora
 from adapters.vllm_engine.options import Options
 from assay.errors import ModelError
 from assay.spec import ModelSpec
-from assay.types import Kind, Message, Model, ModelInfo
+from assay.types import Kind, Message, Model, ModelInfo, Request
 
 
 def describe(spec: ModelSpec) -> ModelInfo:
@@ -72,3 +72,9 @@ def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:
     Raises SpecError and ModelError as `load` does, ModelError for a dialogue that the chat template refuses.
     """
     return text_of(spec, options_of(spec, Options), messages, kind)
+
+
+def counter(spec: ModelSpec) -> Callable[[Request], int]:
+    """A function that says how many tokens a request is, its longest continuation included, before it is cut; only the
+    tokenizer is loaded. Raises as `rendered` does."""
+    return counts_of(spec, options_of(spec, Options))
