@@ -5,25 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import assay.calls
+import assay.execute_code
+import assay.extract_answers
+import assay.extract_code
+import assay.extract_judge
 import assay.extract_letters
 import assay.extract_likelihood
+import assay.extract_marked
 import assay.extract_refusal
 import assay.extract_text
+import assay.game24
 import assay.generate
+import assay.judge
 import assay.latex_filters
 import assay.metrics
 import assay.metrics_corpus
+import assay.metrics_judge
 import assay.metrics_pairs
 import assay.metrics_vote
 import assay.open_answers
 import assay.partition
 import assay.readers
+import assay.readers_lists
 import assay.readers_reasoning
 import assay.readers_safety
+import assay.readers_tools
 import assay.retrieve
 import assay.score_bias
+import assay.score_calls
 import assay.score_drop
 import assay.score_exams
+import assay.score_judge
 import assay.score_languages
 import assay.score_likelihood
 import assay.score_overlap
@@ -31,7 +44,9 @@ import assay.score_spans
 import assay.score_text
 import assay.solve
 import assay.solve_dialogue
+import assay.solve_game24
 import assay.solve_neutral
+import assay.solve_tree
 import assay.worked_examples  # noqa: F401
 from assay.registry import load_catalog, load_plugins
 

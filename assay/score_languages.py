@@ -1,7 +1,7 @@
 """Scorers of spans in many languages, as MLQA's script compares them (Lewis et al. 2020, arXiv:1910.07475).
 
 What is right is one text or a list of which the nearest counts. Both sides lose case, all punctuation of Unicode, the
-articles of their language and blanks. Tokens are words; of Chinese, Japanese and Thai, which have no blanks, characters.
+articles of their language and blanks. Tokens are words, or characters of what is written without blanks (zh, ja, th).
 """
 
 from __future__ import annotations
