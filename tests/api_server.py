@@ -68,6 +68,10 @@ class ApiServer:
     garbled: bool = False
     """The texts of tokens are no part of the prompt, as with pieces of characters."""
     usage: bool = True
+    logprobs: bool = True
+    """A chat tells the likeliest first tokens."""
+    schemas: bool = True
+    """A chat takes a schema that its answer must keep to."""
     fault: Callable[[dict[str, Any], int], Reply | None] = lambda body, number: None
     """From a request's body and its number to what is said in place of an answer."""
     seen: list[dict[str, Any]] = field(default_factory=list)
@@ -146,6 +150,8 @@ class ApiServer:
             return error(404, f"The model {body.get('model')!r} does not exist", "model_not_found")
         if len(body.get("stop") or []) > 4:
             return error(400, "stop: at most 4")
+        if "response_format" in body and not self.schemas:
+            return error(400, "response_format is not supported")
         if path == "/v1/chat/completions":
             return Reply(body=self._chat(body))
         return Reply(body=self._completion(body)) if path == "/v1/completions" else error(404, "no such path")
@@ -153,13 +159,20 @@ class ApiServer:
     def _chat(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = "".join(f"[{m['role']}] {m['content']}\n" for m in body["messages"])
         text, finish, tokens = self._write(prompt, body)
+        if "response_format" in body:
+            text, finish = self._constrained(body["response_format"]["json_schema"]["schema"]), "stop"
         message = {"role": "assistant", "content": text}
         choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": finish}
-        if body.get("logprobs"):
+        if body.get("logprobs") and self.logprobs:
             after = sorted(distribution("\n").items(), key=lambda x: -x[1])[: body["top_logprobs"]]
             tops = [{"token": w.strip(), "logprob": p} for w, p in after]
             choice["logprobs"] = {"content": [{**tops[0], "top_logprobs": tops}]}
         return {"choices": [choice], **self._count(len(PIECES.findall(prompt)), len(tokens))}
+
+    def _constrained(self, schema: dict[str, Any]) -> str:
+        after = distribution("\n")
+        enum = schema["properties"]["answer"]["enum"]
+        return json.dumps({"answer": max(enum, key=lambda choice: after.get(f" {choice.split()[0]}", UNKNOWN))})
 
     def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body["prompt"]

@@ -155,10 +155,45 @@ def test_choices(server: ApiServer, api: str) -> None:
 
 
 def test_choices_that_are_not_likely(server: ApiServer) -> None:
-    model = load(spec(server, logprobs=True))
     known, none = ask("1", "choice", continuations=(" A", " Zürich")), ask("2", "choice", continuations=("Z", "Y"))
-    first, second = answers(model, known, none)
-    assert first.sums[0] >= first.sums[1] and "no choice begins with" in (second.error or "")
+    first, second = answers(load(spec(server)), known, none)
+    assert first.sums[0] >= first.sums[1] and first.finish == "partial_logprobs"
+    assert (second.sums, second.greedy, second.finish) == ([0.0, -math.inf], [True, False], "constrained")
+
+
+@pytest.mark.parametrize(
+    ("able", "how", "requests"),
+    [
+        ({}, "top_logprobs", 1),
+        ({"logprobs": False}, "constrained", 2),
+        ({"logprobs": False, "schemas": False}, "written", 3),
+    ],
+    ids=lambda value: str(value),
+)
+def test_a_choice_is_told_as_the_server_can(able: dict[str, bool], how: str, requests: int) -> None:
+    after = distribution("\n")
+    best = max(after, key=after.__getitem__).strip()
+    with ApiServer(**able) as server:
+        said = answer(server, ask(kind="choice", continuations=(" A", f" {best}", " B")))
+    assert (said.error, said.finish, len(server.seen)) == (None, how, requests)
+    assert said.sums.index(max(said.sums)) == 1 and list(said.greedy) == [False, True, False]
+    assert sum(map(math.exp, said.sums)) == pytest.approx(1)
+    body = server.seen[-1]
+    if how == "constrained":
+        schema = body["response_format"]["json_schema"]["schema"]
+        assert schema["properties"]["answer"]["enum"] == ["A", best, "B"]
+    assert body["temperature"] == 0 and (how != "written" or body["max_tokens"] == len(best))
+
+
+def test_a_choice_that_nothing_was_said_of(server: ApiServer) -> None:
+    says = {"message": {"content": "I would rather not."}, "finish_reason": "stop"}
+    server.fault = lambda body, number: Reply(body={"choices": [says]})
+    said = answer(server, ask(kind="choice", continuations=(" A", " B")))
+    assert said.error == "the answer 'I would rather not.' begins with none of the choices ['A', 'B']"
+    server.fault = lambda body, number: error(503, "tired")
+    asked = len(server.seen)
+    said = answer(server, ask(kind="choice", continuations=(" A", " B")), retries=1)
+    assert "503: tired (tried 2 times)" in (said.error or "") and len(server.seen) == asked + 2  # no other way is tried
 
 
 def test_kinds_that_were_not_claimed(server: ApiServer) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from adapters.api.openai_scores import Echoed, among, first_token
+from adapters.api.openai_scores import Echoed
 from adapters.api.patience import Refusal
 from adapters.stops import cut
 from assay.chat import api_messages, render, role_of
@@ -32,8 +32,8 @@ class Options(Record):
     api: Literal["chat", "completions"] = "chat"
     """Dialogues, or texts that are gone on with (base models; a meta template makes a dialogue one text)."""
     logprobs: bool = False
-    """The server gives log-probabilities. completions: of the prompt's tokens too (`echo`), which answers the kinds
-    loglikelihood and choice. chat: of the 20 likeliest first tokens, which answers the kind choice."""
+    """completions: the server gives log-probabilities of the prompt's tokens too (`echo`), which answers the kinds
+    loglikelihood and choice. A chat answers the kind choice without it, by what the server can do."""
     revision: str | None = None
     """What distinguishes a model from an earlier one of the same name: part of its identity, not sent."""
     extra: dict[str, Any] = {}
@@ -107,16 +107,16 @@ class Wire:
     def generated(self, request: Request, data: Any) -> Completion:
         """The text in an answer, cut before the first stop string. Raises Refusal where there is none, or where it ends
         sooner than it should: a server whose window is full by then says `length` of it too."""
-        choice = _choice(data)
+        choice = choice_of(data)
         finish, text = str(choice.get("finish_reason") or ""), choice.get("text")
         if self.options.api == "chat":
-            message = _mapping(choice.get("message"))
+            message = mapping(choice.get("message"))
             text = message.get("refusal") if message.get("content") is None else message["content"]
             if text is None and finish == "length":
                 text = ""  # all tokens went into reasoning, which the server keeps apart
         if not isinstance(text, str):
             raise Refusal(f"malformed answer: the text is {text!r:.80}, finish reason {finish or 'not given'}")
-        kept, usage = cut(text, request.sampling.stop), _mapping(data.get("usage"))
+        kept, usage = cut(text, request.sampling.stop), mapping(data.get("usage"))
         prompt, written, total = (int(usage.get(f"{name}_tokens") or 0) for name in ("prompt", "completion", "total"))
         wanted = self.options.extra.get(self.limit, request.sampling.max_tokens)
         if finish == "length" and len(kept) == len(text) and total == prompt + written and 0 < written < (wanted or 0):
@@ -133,33 +133,6 @@ class Wire:
             rendering=self.rendering(request.messages),
         )
 
-    def first_tokens(self, request: Request) -> dict[str, Any]:
-        """The body that asks a chat for its likeliest first tokens."""
-        fields = {self.limit: 1, "temperature": 0.0, "logprobs": True, "top_logprobs": SEEN}
-        return self.body(**self.question(request.messages), **fields)
-
-    def chosen(self, request: Request, data: Any) -> Completion:
-        """The choices' probabilities by their first tokens. Raises Refusal where none of them is among the likeliest.
-
-        A choice that is not among them has at most the probability of the least of them, and is given that.
-        """
-        places = _mapping(_choice(data).get("logprobs")).get("content") or [{}]
-        tops = {str(top["token"]): float(top["logprob"]) for top in _mapping(places[0]).get("top_logprobs") or []}
-        if not tops:
-            raise Refusal("the server gives no top_logprobs: leave out the option logprobs")
-        found = [first_token(text.strip(), tops) for text in request.continuations]
-        if all(logprob is None for logprob in found):
-            raise Refusal(f"no choice begins with one of the {len(tops)} likeliest tokens {list(tops)!r:.200}")
-        sums = [min(tops.values()) if logprob is None else logprob for logprob in found]
-        best, usage = max(tops.values()), _mapping(data.get("usage"))
-        return Completion(
-            request.key,
-            sums=among(sums),
-            tokens=[1] * len(sums),
-            greedy=[logprob == best for logprob in found],
-            input_tokens=int(usage.get("prompt_tokens") or 0),
-        )
-
     def echo(self, text: str) -> dict[str, Any]:
         """The body that asks for the log-probabilities of a text's own tokens.
 
@@ -169,7 +142,7 @@ class Wire:
 
     def echoed(self, data: Any) -> Echoed:
         """A text's tokens from the answer to `echo`. Raises Refusal where the server gives none."""
-        given = _mapping(_choice(data).get("logprobs"))
+        given = mapping(choice_of(data).get("logprobs"))
         columns = [given.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
         if not all(isinstance(column, list) and len(column) == len(columns[0] or ()) for column in columns):
             raise Refusal("the server gives no log-probabilities of the prompt (echo with logprobs)")
@@ -178,7 +151,7 @@ class Wire:
 
     def length(self, data: Any) -> int | None:
         """The prompt's tokens as the server counts them; None where it does not."""
-        count = _mapping(_mapping(data).get("usage")).get("prompt_tokens")
+        count = mapping(mapping(data).get("usage")).get("prompt_tokens")
         return count if isinstance(count, int) else None
 
 
@@ -187,12 +160,14 @@ def opened(messages: Sequence[Message], meta: MetaTemplate | None) -> bool:
     return meta is not None and (not messages or role_of(messages[-1]) != "assistant")
 
 
-def _choice(data: Any) -> Mapping[str, Any]:
-    choices = _mapping(data).get("choices")
+def choice_of(data: Any) -> Mapping[str, Any]:
+    """The first choice of an answer. Raises Refusal where there is none."""
+    choices = mapping(data).get("choices")
     if not isinstance(choices, list) or not choices:
-        raise Refusal(f"malformed answer: wanted choices, got {_mapping(data).get('error') or data!r:.200}")
-    return _mapping(choices[0])
+        raise Refusal(f"malformed answer: wanted choices, got {mapping(data).get('error') or data!r:.200}")
+    return mapping(choices[0])
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value where it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}

@@ -89,7 +89,7 @@ class Circuit:
             self.row += 1
             if self.row >= self.in_a_row:
                 self._break(f"{self.row} requests in a row had no answer, the last: {refusal}")
-            raise Refusal(f"{refusal} (tried {tried + 1} times)") from refusal
+            raise Refusal(f"{refusal} (tried {tried + 1} times)", passing=True) from refusal
         if refusal.wait is not None:
             self.resume = max(self.resume, time.monotonic() + refusal.wait)
             return refusal.wait + random.uniform(0, min(1.0, refusal.wait / 10))

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapters import library
+from adapters.api.openai_choice import choose
 from adapters.api.openai_scores import Echoed, Scores, among, scores, span
 from adapters.api.openai_wire import OPENAI, Options, Wire, opened
 from adapters.api.patience import Circuit, Refusal, retry_after
@@ -48,7 +49,8 @@ def describe(spec: ModelSpec) -> ModelInfo:
     if spec.meta_template:
         identity["meta_template"] = spec.meta_template.model_dump(mode="json")
     echoes = options.logprobs and options.api == "completions"
-    kinds = {"generate"} | ({"choice"} if options.logprobs else set()) | ({"loglikelihood"} if echoes else set())
+    kinds = {"generate"} | ({"choice"} if echoes or options.api == "chat" else set())
+    kinds |= {"loglikelihood"} if echoes else set()
     return ModelInfo(
         identity={name: value for name, value in identity.items() if value},
         kinds=frozenset(kinds),
@@ -117,8 +119,8 @@ class OpenAI:
             if request.kind == "generate":
                 body = self.wire.generate(request)
                 return self.wire.generated(request, await self.post(client, body))
-            if request.kind == "choice" and self.options.logprobs and self.options.api == "chat":
-                return self.wire.chosen(request, await self.post(client, self.wire.first_tokens(request)))
+            if request.kind == "choice" and self.options.api == "chat" and request.continuations:
+                return await choose(self.wire, partial(self.post, client), request)
             if request.kind in ("choice", "loglikelihood") and self.options.logprobs and self.options.api != "chat":
                 return await self.scored(client, request)
         except (Refusal, AssayError) as error:
