@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from api_client import USER, answer, answers, ask, spec
-from api_server import ApiServer, Reply, distribution, greedy
+from api_server import ApiServer, Reply, distribution, error, greedy
 
 from adapters.api.openai_scores import Echoed, among, span
 from adapters.models.openai import describe, load
