@@ -41,6 +41,12 @@ def resampled(replicates: Resampled) -> Callable[[M], M]:
     return mark
 
 
+def of_answers(function: M) -> M:
+    """Mark a metric that wants what was read in each answer: scores then keep it, as `answer` in their detail."""
+    function.__dict__["of_answers"] = True
+    return function
+
+
 class Summary(TypedDict):
     """A metric's figures: over samples, of each group, over groups, and of how many samples."""
 

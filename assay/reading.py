@@ -36,6 +36,8 @@ class Scoring(NamedTuple):
     options: dict[str, Any]
     metric: str
     metric_options: dict[str, Any]
+    keeps: bool = False
+    """Whether the metric wants what was read in each answer."""
 
 
 def name_of(step: Step) -> tuple[str, dict[str, Any]]:
@@ -91,8 +93,8 @@ def scorings(benchmark: Benchmark) -> list[Scoring]:
         for filter_ in [reads] if reads else list(benchmark.extract) or [""]:
             for one in metrics:
                 called, arguments = name_of(one)
-                metric.fitting(called, None, **arguments)
+                keeps = getattr(metric.fitting(called, None, **arguments), "of_answers", False)
                 title = shown or (name if called == "mean" else called)
                 suffix = f",{filter_}" if filter_ and not reads else ""
-                found.append(Scoring(title + suffix, filter_, identity, function, options, called, arguments))
+                found.append(Scoring(title + suffix, filter_, identity, function, options, called, arguments, keeps))
     return found
