@@ -14,10 +14,20 @@ from assay.readers import reader
 
 @reader
 def written_lists(path: Path, columns: Sequence[str], encoding: str = "utf-8-sig") -> Iterator[dict[str, Any]]:
-    """The rows of a CSV of which some columns hold a list as Python writes it: `['a', 'b']`."""
+    """The rows of a CSV of which some columns hold a list as Python writes it, `['a', 'b']`; `columns` name old and new
+    as `old:new`."""
+    names = dict(column.split(":") for column in columns)
     with path.open(encoding=encoding, newline="") as stream:
         for row in csv.DictReader(stream):
-            yield row | {column: ast.literal_eval(row[column]) for column in columns}
+            yield row | {new: ast.literal_eval(row[old]) for old, new in names.items()}
+
+
+@reader
+def gathered(path: Path, **lists: str) -> Iterator[dict[str, Any]]:
+    """The records of a JSON list, and in each by the names of `lists` the values of all columns that begin so."""
+    for record in json.loads(path.read_text(encoding="utf-8")):
+        found = {name: [v for column, v in record.items() if column.startswith(begin)] for name, begin in lists.items()}
+        yield record | found
 
 
 @reader
