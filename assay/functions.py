@@ -20,6 +20,7 @@ import assay.generate
 import assay.judge
 import assay.latex_filters
 import assay.metrics
+import assay.metrics_circular
 import assay.metrics_corpus
 import assay.metrics_judge
 import assay.metrics_pairs
@@ -32,10 +33,19 @@ import assay.readers_reasoning
 import assay.readers_safety
 import assay.readers_tools
 import assay.retrieve
+import assay.retrieve_balanced
+import assay.retrieve_bm25
+import assay.retrieve_dpp
+import assay.retrieve_labels
+import assay.retrieve_mdl
+import assay.retrieve_topk
+import assay.retrieve_votek
+import assay.score_answers
 import assay.score_bias
 import assay.score_calls
 import assay.score_drop
 import assay.score_exams
+import assay.score_greedy
 import assay.score_judge
 import assay.score_languages
 import assay.score_likelihood
