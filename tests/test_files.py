@@ -136,6 +136,13 @@ def test_one_file_beside_each_of_many(folder: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_whole_file_beside_every_row(folder: Path) -> None:
+    write(folder, "q.jsonl", '{"q": "a"}\n{"q": "b"}\n')
+    write(folder, "tools.json", '{"x": 1}')
+    tools = {"path": "tools.json", "format": "txt", "records": 0}
+    assert rows(folder, "q.jsonl", join=tools) == [{"text": '{"x": 1}', "q": "a"}, {"text": '{"x": 1}', "q": "b"}]
+
+
 def test_readers(folder: Path) -> None:
     write(folder, "w.txt", " \n = A b = \n\n text\n = = Part = = \n more\n = C = \n\n end\n")
     assert [row["title"] for row in rows(folder, "w.txt", reader="wikitext")] == ["A b", "C"]

@@ -173,8 +173,10 @@ def _read(file: File, source: FilesSource) -> Iterator[dict[str, Any]]:
 def _joined(
     rows: Iterator[dict[str, Any]], others: Iterator[dict[str, Any]], source: FilesSource, joined: FilesSource
 ) -> Iterator[dict[str, Any]]:
-    """Each row with the one beside it: the next of those with the same captures; or the one of them, for them all."""
+    """Each row with the one beside it: the next of those with the same captures; or the one of them, for them all, as
+    is a whole file (`records: 0`)."""
     keys, path, beside = captures(joined.path), source.path, joined.path
+    shared = bool(keys) or joined.records == 0
     pool: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for other in others:
         pool.setdefault(tuple(other[key] for key in keys), []).append(other)
@@ -185,13 +187,13 @@ def _joined(
         at = tuple(str(row[key]) for key in keys)
         there, place = pool.get(at, []), counts[at]
         counts[at] += 1
-        if len(there) == 1 and keys:
+        if len(there) == 1 and shared:
             place = 0
         if place >= len(there):
             raise DatasetError(f"{beside} has {len(there)} rows {_for(keys, at)}and {path} has more")
         yield {**there[place], **row}
     for at, there in pool.items():
-        if counts[at] < len(there) and (counts[at] or not keys):
+        if counts[at] < len(there) and (counts[at] or not shared):
             raise DatasetError(f"{beside} has {len(there)} rows {_for(keys, at)}and {path} has {counts[at]}")
 
 
