@@ -16,11 +16,11 @@ import orjson
 
 from assay.errors import SpecError
 from assay.keys import canonical, digest
-from assay.messages import splice, turns_json
-from assay.solve import Question
+from assay.messages import join_messages, splice, turns_json
+from assay.solve import Question, solve
 from assay.spec import Benchmark, Choice, PromptSpec
 from assay.template import computes, text_template, value_template
-from assay.types import Kind, Sample
+from assay.types import Kind, Message, Reply, Sample, Sampling
 
 Text = Callable[[Sample], str]
 
@@ -37,6 +37,10 @@ class Ask(NamedTuple):
     choice: int
     """Which choice it is for, where each has a context of its own; else -1."""
     needs: Sequence[str] = ()
+    turn: int = 0
+    """Which of the solver's first questions it is."""
+    sampling: Sampling | None = None
+    """How the answer is drawn, where not as the benchmark says."""
 
 
 class Prompter:
@@ -128,9 +132,19 @@ class Prompter:
             turns.append(("assistant", self.prefix(sample)))
         return turns_json(turns)
 
+    def messages(self, sample: Sample, demos: Sequence[Sample] = ()) -> list[Message]:
+        """The question with all that precedes it, as turns: what a solver gets."""
+        return join_messages(self.header(sample, demos), self.tail(sample))
+
     def asks(self, sample: Sample, demos: Sequence[Sample] = ()) -> list[Ask]:
-        """The requests of a sample: one, or one a choice where choices have contexts of their own."""
+        """The requests of a sample's first round: one, or one a choice where choices have contexts of their own; where
+        a solver has texts written, its first questions.
+
+        Raises SpecError for a solver that has none.
+        """
         header = self.header(sample, demos)
+        if self.benchmark.kind == "generate" and self.benchmark.solver != "direct":
+            return self._first(sample, self._ask(header, self.tail(sample), [], -1))
         if self.benchmark.kind in ("generate", "rolling", "embed"):
             return [self._ask(header, self.tail(sample), [], -1)]
         choices = self.choices(sample)
@@ -140,6 +154,18 @@ class Prompter:
         return [
             self._ask(header, self.tail(sample, context), [delimiter + text], i)
             for i, (context, text) in enumerate(choices)
+        ]
+
+    def _first(self, sample: Sample, own: Ask) -> list[Ask]:
+        """The questions that the solver begins with; the prompt itself with its header apart, which others share."""
+        prompt = join_messages(own.header, own.messages)
+        questions = solve(self.benchmark, sample, prompt, [])
+        if isinstance(questions, Reply) or any(question.role != "subject" for question in questions):
+            raise SpecError(f"{self.benchmark.id}: a solver's first questions are to the model that is evaluated")
+        asked = [own if list(q.messages) == prompt and q.kind == own.kind else ask_of(q) for q in questions]
+        return [
+            ask._replace(turn=turn, sampling=question.sampling)
+            for turn, (ask, question) in enumerate(zip(asked, questions, strict=True))
         ]
 
     def _ask(self, header: str | None, messages: str, continuations: list[str], choice: int) -> Ask:

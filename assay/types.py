@@ -45,9 +45,16 @@ class Sampling(Record):
     min_tokens: int = 0
     replicas: int = 1
     """How many answers to each question."""
+    stride: int = 0
+    """`rolling`: so many tokens on begins the next window, and only what is new in it is scored; 0: windows side by
+    side, each token seen after as many as fit in its own window."""
+    window: int = 0
+    """`rolling` with a stride: tokens of a window; 0, or more than the model sees: as many as it sees."""
 
     def identity(self, kind: Kind, seed: int) -> dict[str, Any]:
-        """What of it changes an answer of this kind: nothing for scoring; no seed where greedy."""
+        """What of it changes an answer of this kind: for scoring the windows alone; no seed where greedy."""
+        if kind == "rolling" and self.stride:
+            return {"stride": self.stride, "window": self.window}
         if kind != "generate":
             return {}
         same = {"max_tokens": self.max_tokens, "stop": list(self.stop), "min_tokens": self.min_tokens}
@@ -130,7 +137,7 @@ class ModelInfo:
     kinds: frozenset[str]
     """The kinds of request it can answer."""
     needs: frozenset[str] = frozenset()
-    """The extras it can give."""
+    """The extras it can give: those of requests, and `windows`, that a rolling text may have a stride."""
     chat: bool = False
     """Whether messages go through a chat template."""
     max_length: int | None = None
