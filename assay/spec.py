@@ -302,6 +302,9 @@ class EvalSpec(Record):
     partitioner: Step = "balanced"
     """How the open requests are divided into shards: a name or `{name: {option: value}}`. It changes no answer."""
     compute: Compute = Compute()
+    sandbox: str | None = None
+    """What keeps programs in that models wrote: namespaces, bwrap or docker, by default the strongest that works; `none`
+    keeps nothing in."""
     catalog: tuple[Path, ...] = ()
     """Folders with a user's own benchmarks, models and functions."""
 
@@ -318,6 +321,8 @@ class EvalSpec(Record):
         for model in (*told["models"], *told["judges"], told["baseline"]):
             if isinstance(model, dict):
                 del model["devices"], model["price"]
+        if self.sandbox is None:  # so that the evaluations of older ledgers are still the same
+            del told["sandbox"]
         return key(told)
 
 

@@ -1,6 +1,6 @@
 """The DAG of an evaluation.
 
-    prepare -> prompt -> plan -> infer -> collect -> postprocess -> score -> summarize
+    prepare -> prompt -> plan -> infer -> collect -> postprocess -> execute -> score -> summarize
 
 prompt … collect go round until no solver has a question left. Steps hand each other keys and paths; the rows are in the
 ledger, so running again does only what is missing. Models are asked in this process, or by workers (`compute:`): the
@@ -29,6 +29,7 @@ from tasks.check import check
 from tasks.collect import collect_orphans, collect_task
 from tasks.context import Run, elsewhere, open_run
 from tasks.dispatch import ask_elsewhere, check_place
+from tasks.execute import execute
 from tasks.infer import infer_task
 from tasks.lease import leased
 from tasks.plan import plan_task
@@ -83,7 +84,7 @@ def evaluate(ledger: str, run_id: str) -> str:
             ask(run, models)
             for model in models:
                 for batch in batches:
-                    read = postprocess_task(ledger, run_id, batch, model)
+                    read = execute(ledger, run_id, postprocess_task(ledger, run_id, batch, model), model)
                     summarize_task(ledger, run_id, score_task(ledger, run_id, read, model), model)
         return str(report_task(ledger, run_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from assay.types import Reply, Sampling
 from assay.workload import COLUMNS
 from tasks.context import Subject, elsewhere, resolve, resolve_others
 from tasks.divide import divide
+from tasks.execute import running
 from tasks.preview import preview
 
 ROLES = {"judge": "`judges:`", "baseline": "`baseline:`"}
@@ -49,6 +50,7 @@ def check(spec: EvalSpec) -> None:
         with _named(benchmark):
             check_recipe(benchmark)
             check_data(spec, benchmark)
+    check_sandbox(spec, benchmarks.values())
 
 
 def check_sampling(spec: EvalSpec, benchmark: Benchmark) -> Sampling:
@@ -106,6 +108,16 @@ def check_data(spec: EvalSpec, benchmark: Benchmark) -> None:
         run_chain(reading.chain, Reply(), first.sample)
     if benchmark.kind in CHOICES and first.sample.get("target") is not None:
         gold_index(first.sample, [text for _, text in Prompter(benchmark).choices(first.sample)])
+
+
+def check_sandbox(spec: EvalSpec, benchmarks: Iterable[Benchmark]) -> None:
+    """Raise SandboxError where a benchmark runs programs and no sandbox, or not the one that is asked for, works here;
+    SpecError for one that is not there."""
+    from adapters.sandboxes import open_best
+
+    if spec.sandbox is not None or any(running(benchmark) for benchmark in benchmarks):
+        with open_best(spec.sandbox, 1, spec.catalog):
+            pass
 
 
 @contextmanager

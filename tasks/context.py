@@ -37,7 +37,9 @@ LEASE = 60.0
 """Seconds that a run counts as alive after its process last said so."""
 
 
-MADE_BY = {"samples": "prepared", "asked": "prompted", "predictions": "predicted", "scores": "scored"}
+MADE_BY = {
+    "samples": "prepared", "asked": "prompted", "predictions": "predicted", "executed": "executed", "scores": "scored",
+}  # fmt: skip
 """The column of each table that holds the key of the step that made a row."""
 
 

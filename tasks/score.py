@@ -10,11 +10,14 @@ import pyarrow as pa
 
 from assay.chunks import CHUNK
 from assay.errors import AssayError, SpecError
+from assay.execute import jobs_of
 from assay.keys import key
+from assay.programs import Ran
 from assay.reading import Scoring, scorings
 from assay.registry import version_of
 from assay.samples import loads
 from assay.types import Scored
+from storage.executions import rans
 from tasks.context import Run, open_run
 from tasks.progress import advance
 from tasks.steps import each, step
@@ -41,13 +44,15 @@ def score(run: Run, name: str, model: str) -> None:
     for one in scorings(run.benchmarks[name]):
         by_filter.setdefault(one.filter, {})[one.scorer] = one
     versions = [(s.filter, s.scorer, version_of(s.function)) for s in scorings(run.benchmarks[name])]
-    step_key = key("score", predicted, versions)
+    executed = run.keys.get(("execute", name, model, 0))
+    step_key = key("score", predicted, versions, *([executed] if executed else []))
     with run.step("score", name, step_key, "scores", model) as record:
         if not record.fresh:
             advance("score", record.rows)
             return
         for rows in _predictions(run, predicted, run.key_of("prepare", name)):
-            scored = [row for one in rows for row in _scores(name, one, by_filter)]
+            ends = rans(run.ledger, executed, rows[0][0], rows[-1][0]) if executed and rows else {}
+            scored = [row for one in rows for row in _scores(name, one, by_filter, ends)]
             if scored:
                 columns = dict(zip(SCORES.names, zip(*scored, strict=True), strict=True))
                 run.put("scores", step_key, pa.table(columns, schema=SCORES))
@@ -70,13 +75,16 @@ def _predictions(run: Run, predicted: str, prepared: str) -> Iterator[list[tuple
         yield rows
 
 
-def _scores(name: str, row: tuple[Any, ...], by_filter: dict[str, dict[str, Scoring]]) -> list[tuple[Any, ...]]:
+def _scores(
+    name: str, row: tuple[Any, ...], by_filter: dict[str, dict[str, Scoring]], ends: dict[tuple[Any, ...], list[Ran]]
+) -> list[tuple[Any, ...]]:
     ordinal, sample_key, replica, filter_, value, fields = row
     sample = loads(fields)
     found = None if value is None else orjson.loads(value)
     result = []
     for one in by_filter.get(filter_, {}).values():
-        given = score_of(name, one, found, sample)
+        ran = ends.get((ordinal, replica, filter_, one.scorer), [])
+        given = score_of(name, one, ran if found is not None and jobs_of(one.function) else found, sample)
         detail = None if given.detail is None else orjson.dumps(given.detail).decode()
         result.append((ordinal, sample_key, replica, filter_, one.scorer, given.value, given.weight, detail))
     return result

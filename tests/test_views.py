@@ -65,7 +65,7 @@ def fill_run(con: Any, run: str, day: int) -> None:
         ("prompt", "sums", "", "q-sums", "done", None), ("prompt", "pick@cot", "", "q-pick", "done", None),
         ("postprocess", "sums", MODEL, "p-sums", "done", None), ("score", "sums", MODEL, "z-sums", "done", None),
         ("postprocess", "pick@cot", MODEL, "p-pick", "done", None),
-        ("score", "pick@cot", MODEL, "z-pick", "done", None),
+        ("score", "pick@cot", MODEL, "z-pick", "done", None), ("execute", "pick@cot", MODEL, "x-pick", "done", None),
     ]  # fmt: skip
     rows(con, "steps", *((run, *s[:3], 0, s[3], s[4], 3, 0.1, DAY, s[5]) for s in steps))
     figure = (run, MODEL, "r1", "sums", "reasoning")
@@ -102,6 +102,9 @@ def fill_content(con: Any) -> None:
         ("p-pick", 0, "pick", 0, "raw", "0", "argmax", "ok"),
         ("p-pick", 0, "pick", 0, "norm", "1", "argmax", "ok"),
     )
+    rows(con, "executions", ("e1", 0, "python tester.py", "exit", 0, "", "{}", 0.5, "box", "3.11", "{}", DAY),
+         ("e1", 1, "python serve.py", "wall", 9, "", "", 1.5, "box", "3.11", "{}", DAY))  # fmt: skip
+    rows(con, "executed", ("x-pick", 0, "pick", 0, "raw", "acc", 0, "e1"))
     rows(
         con,
         "scores",
@@ -128,6 +131,10 @@ VIEWS: list[tuple[str, list[tuple[Any, ...]]]] = [
      [("tiny", 100, "pick@cot", "acc", 1.0, 0.5), ("tiny", 100, "sums", "exact_match", 0.5, 0.0)]),
     ("SELECT run_id, model, requests, answered, cached, input_tokens, output_tokens FROM cost ORDER BY run_id",
      [("first", "tiny", 4, 3, 1, 20, 10), ("second", "tiny", 4, 3, 2, 10, 5)]),
+    ("SELECT benchmark, sample_key, score, program, ended, seconds FROM execution_of WHERE run_id = 'first' ORDER BY 4",
+     [("pick@cot", "pick", 1.0, 0, "exit", 0.5), ("pick@cot", "pick", 1.0, 1, "wall", 1.5)]),
+    ("SELECT model, benchmark, tier, languages, jobs, answers, skipped, seconds FROM sandboxes WHERE run_id = 'first'",
+     [("tiny", "pick@cot", "box", ["3.11"], 1, 1, 0, 2.0)]),
     ("SELECT benchmark, sample_key, problem, cause FROM problems WHERE run_id = 'first' ORDER BY ALL", [
         ("lost", None, "step failed", "prepare: no such file"),
         ("pick@cot", "pick", "not scored", "acc"),

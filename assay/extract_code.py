@@ -1,0 +1,134 @@
+"""Extractors of code: a program, found in what a model wrote, however it wrote it.
+
+Nothing is run here, only parsed. What a chat model writes stands in a fenced block; what a base model writes goes on
+where the prompt ends; both may repeat the signature, forget an indent, or begin another function that they never end.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import warnings
+from collections.abc import Sequence
+
+from assay.extract import extractor
+from assay.types import Extracted, Reply, Sample
+
+_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:\2[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+PYTHON = ("", "python", "python3", "py", "Python")
+
+
+@extractor
+def code_block(
+    reply: Reply, sample: Sample, last: bool = False, languages: Sequence[str] = (), required: bool = False
+) -> Extracted:
+    """The first (or last) fenced block, of one of the languages where some are named.
+
+    A block that is never closed goes to the end. Where there is no block: the whole text as a `fallback`, or nothing
+    where one is `required`.
+    """
+    blocks = _blocks(reply.text)
+    fitting = [code for tag, code in blocks if tag.lower() in languages] or [code for _, code in blocks]
+    if fitting:
+        return Extracted(fitting[-1 if last else 0].strip("\n") or None, "block")
+    if required or not reply.text.strip():
+        return Extracted(None, "", "none")
+    return Extracted(reply.text, "text", "fallback")
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks: their language tags and what they hold, without the indent of the fence."""
+    return [(tag, textwrap.dedent(code) if indent else code) for indent, _, tag, code in _FENCE.findall(text)]
+
+
+@extractor
+def continued(reply: Reply, sample: Sample, prompt: str = "prompt") -> str | None:
+    """The sample's prompt and, right behind it, the text as it is: what a base model's continuation means."""
+    return str(sample[prompt]) + reply.text if reply.text.strip() else None
+
+
+@extractor
+def until_fence(reply: Reply, sample: Sample, prompt: str = "prompt") -> str:
+    """The sample's prompt and the text before the first fence (lm-eval's build_predictions_instruct)."""
+    return str(sample[prompt]) + reply.text.partition("```")[0]
+
+
+@extractor
+def opened_block(reply: Reply, sample: Sample) -> str:
+    """The first fenced block of a text whose fence the prompt has opened already (lm-eval's extract_code_blocks)."""
+    found = re.search(r"```(?:\w+)?\n?(.*?)\n?```", "```" + reply.text, re.DOTALL)
+    return found.group(1) if found else ""
+
+
+@extractor
+def python_program(reply: Reply, sample: Sample, prompt: str = "prompt", entry: str = "entry_point") -> Extracted:
+    """A Python program that defines the sample's function, from a block or a text that is the whole or only its body.
+
+    Of several blocks the last that defines the function counts, else the first. Code that defines it comes after what
+    the prompt has in front of the function (imports, helpers); other code is the function's body, and is indented if
+    it is not. What makes it no Python at its end is left out (`fallback`), as by EvalPlus's sanitizer.
+    """
+    name, begun = str(sample[entry]), str(sample[prompt]) if prompt else ""
+    blocks = [code for tag, code in _blocks(reply.text) if tag in PYTHON] or [code for _, code in _blocks(reply.text)]
+    defining = [code for code in blocks if _signature(name).search(code)]
+    code = defining[-1] if defining else blocks[0] if blocks else reply.text
+    if not code.strip():
+        return Extracted(None, "", "none")
+    where = "block" if blocks else "text"
+    if _signature(name).search(code) or not begun:
+        whole, method = _head(begun, name) + textwrap.dedent(code), f"{where}, whole"
+    else:
+        whole, method = begun.rstrip(" \t") + _body(begun, code), f"{where}, body"
+    if parses(whole):
+        return Extracted(whole, method)
+    shorter = _shortened(whole, name)
+    return Extracted(shorter or whole, f"{method}, cut" if shorter else method, "fallback")
+
+
+def _signature(name: str) -> re.Pattern[str]:
+    return re.compile(rf"^[ \t]*(?:async[ \t]+def|def|class)[ \t]+{re.escape(name)}\b", re.MULTILINE)
+
+
+def _head(prompt: str, name: str) -> str:
+    """What a prompt has before the function that is to be written: its imports and helpers."""
+    found = _signature(name).search(prompt)
+    head = prompt[: found.start()] if found else prompt
+    return head if parses(head) else ""
+
+
+def _body(prompt: str, code: str) -> str:
+    """A function's body, in the form in which it goes on after the prompt."""
+    if prompt and not prompt.endswith("\n"):
+        return code  # it goes on in the middle of a line
+    lines = code.strip("\n").splitlines()
+    first = next(line for line in lines if line.strip())
+    if not first[0].isspace():  # not indented; or only its first line is not, where the prompt's last blank was eaten
+        rest = [line for line in lines[lines.index(first) + 1 :] if line.strip()]
+        if rest and all(line[0].isspace() for line in rest) and parses(prompt + "    " + "\n".join(lines)):
+            return "    " + "\n".join(lines) + "\n"
+        return textwrap.indent("\n".join(lines), "    ") + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def parses(text: str) -> bool:
+    """Whether a text is Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of a backslash in a text
+            ast.parse(text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _shortened(text: str, name: str) -> str | None:
+    """The longest beginning of some whole lines that is Python and has the function; None where there is none."""
+    lines = text.splitlines(keepends=True)
+    for end in range(len(lines) - 1, max(0, len(lines) - 200), -1):
+        begin = "".join(lines[:end])
+        if not _signature(name).search(begin):
+            return None
+        if parses(begin):
+            return begin
+    return None
