@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from adapters.boxes import linux
 from adapters.boxes.inside import first_process
 
 _CHUNK = 1 << 16
-Plan = Mapping[str, Any]
+Values = Mapping[str, Any]
 
 
 class Box:
     """A program under way."""
 
-    def __init__(self, process: int, status: int, output: int | None, errors: int, limits: Mapping[str, Any]) -> None:
-        self.process, self.status, self.output, self.errors, self.limits = process, status, output, errors, limits
+    def __init__(self, first: int, status: int, output: int | None, errors: int, limits: Values) -> None:
+        self.first, self.status, self.output, self.errors = first, status, output, errors
+        self.most = limits["output"]
         self.started = time.monotonic()
         self.deadline = self.started + limits["wall"]
         self.written = {file: bytearray() for file in (output, errors) if file is not None}
-        self.end = ""
-        self.code = 0
-        self.seconds = 0.0
+        self.end, self.code, self.seconds = "", 0, 0.0
 
     def read(self, file: int) -> bool:
         """Take what there is to read. False: nothing more will come."""
@@ -35,110 +36,126 @@ class Box:
         self.written[file] += data
         return bool(data)
 
-    def over(self) -> bool:
-        """Whether it wrote more than it may."""
-        return any(len(data) > self.limits["output"] for data in self.written.values())
+    def wrote_too_much(self) -> bool:
+        """More than is kept."""
+        return any(len(data) > self.most for data in self.written.values())
 
-    def told(self) -> None:
-        """Its first process told its end."""
-        message = os.read(self.status, 4096).decode() or "Fits first process was ended"
+    def hear(self, wrapped: bool) -> None:
+        """Its first process tells its end; `wrapped`: what it tells is the end of bwrap or docker."""
+        message = os.read(self.status, 4096).decode() or "Fits first process was ended\n"
         if message.startswith("F"):
             self.finish("failed")
-            self.written[self.errors] = bytearray(message[1:].encode())
-        else:
-            self.finish("exit" if int(message) >= 0 else "signal", abs(int(message)))
+            self.written[self.errors] = bytearray(message[1:].splitlines()[0].encode())
+            return
+        code = int(message)
+        if wrapped and 128 < code <= 128 + signal.NSIG:  # as shells tell a signal
+            code = 128 - code
+        self.finish("exit" if code >= 0 else "signal", abs(code))
 
     def finish(self, end: str, code: int = 0) -> None:
-        """End it and all of its processes, and read what they had written."""
+        """End it, and read what it had written."""
         self.end, self.code, self.seconds = end, code, time.monotonic() - self.started
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)  # the kernel ends a pid namespace with its first process
+        os.kill(self.first, signal.SIGKILL)
+        os.waitpid(self.first, 0)  # with the first process of a pid namespace all of it has ended
         for file in self.written:
             os.set_blocking(file, False)
             try:
-                while not self.over() and self.read(file):
+                while not self.wrote_too_much() and self.read(file):
                     pass
-            except BlockingIOError:  # another box has it still
+            except BlockingIOError:  # somebody has it open still
                 continue
-        if self.end == "exit" and self.over():
+        if self.end == "exit" and self.wrote_too_much():
             self.end, self.code = "output", 0
 
     def outcome(self) -> dict[str, Any]:
         """As assay.programs.Outcome."""
-        most = self.limits["output"]
-        texts = [self.written.get(file, b"")[:most].decode(errors="replace") for file in (self.output or -1, self.errors)]
-        return {"end": self.end, "code": self.code, "stdout": texts[0], "stderr": texts[1], "seconds": self.seconds}
+        stdout, stderr = (
+            self.written[file][: self.most].decode(errors="replace") if file is not None else ""
+            for file in (self.output, self.errors)
+        )
+        return {"end": self.end, "code": self.code, "stdout": stdout, "stderr": stderr, "seconds": self.seconds}
 
 
-def guard(plan: Plan, request: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
+def guard(plan: Values, request: Values, files: Sequence[int]) -> NoReturn:
     """Run one job and write its outcomes (JSON). The files: where to, and each program's text and standard input."""
-    linux.die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    linux.die_with_parent()
+    linux.adopt_orphans()
     result, *texts = files
-    boxes = _start(plan, request, texts)
-    _watch(boxes, result)
+    names = [f"{plan['name']}-{request['slot']}-{number}" for number in range(len(request["limits"]))]
+    boxes = _start(plan, request, names, texts)
+    _watch(plan, boxes, result)
+    _clean(plan, names, boxes)
     data = json.dumps([box.outcome() for box in boxes]).encode()
     while data:
         data = data[os.write(result, data) :]
     os._exit(0)
 
 
-def _start(plan: Plan, request: Mapping[str, Any], texts: Sequence[int]) -> list[Box]:
+def _start(plan: Values, request: Values, names: Sequence[str], texts: Sequence[int]) -> list[Box]:
+    outputs = [os.pipe() for _ in names]
+    crossed = len(names) == 2  # what one writes the other reads
+    inputs = [outputs[1][0], outputs[0][0]] if crossed else [texts[1]]
     own = os.open("/proc/self/ns/pid", os.O_RDONLY)
-    inputs, outputs = [texts[1]], [os.pipe()]
-    if len(request["limits"]) == 2:  # what one writes the other reads
-        outputs = [os.pipe(), os.pipe()]
-        inputs = [outputs[1][0], outputs[0][0]]
     boxes = []
-    for number, limits in enumerate(request["limits"]):
+    for number, (name, limits) in enumerate(zip(names, request["limits"], strict=True)):
         errors, status = os.pipe(), os.pipe()
-        linux.setns(own, linux.NEWPID)
-        linux.unshare(linux.NEWPID)
-        process = os.fork()
-        if not process:
+        if plan["tier"] == "namespaces":
+            linux.setns(own, linux.NEWPID)  # what a second one asks for
+            linux.unshare(linux.NEWPID)
+        first = os.fork()
+        if not first:
             uid = plan["uid"] + 2 * request["slot"] + number if plan["root"] else 0
             stdio = (inputs[number], outputs[number][1], errors[1])
-            first_process(plan, uid, limits, (texts[2 * number], *stdio, status[1]))
+            first_process(plan, name, uid, limits, (texts[2 * number], *stdio, status[1]))
         os.close(errors[1])
         os.close(status[1])
-        boxes.append(Box(process, status[0], None if len(outputs) == 2 else outputs[0][0], errors[0], limits))
+        boxes.append(Box(first, status[0], None if crossed else outputs[0][0], errors[0], limits))
     for read, write in outputs:
         os.close(write)
-        if len(outputs) == 2:
+        if crossed:
             os.close(read)
     return boxes
 
 
-def _watch(boxes: Sequence[Box], result: int) -> None:
-    """Until all have ended: the tester with its end ends the other."""
+def _watch(plan: Values, boxes: Sequence[Box], result: int) -> None:
+    """Until all have ended. With the tester, the first, the other one is ended."""
     poll = select.poll()
-    poll.register(result, 0)  # is nobody there to read it, that is told anyway
-    owner = {}
-    for box in boxes:
-        for file in (box.status, *box.written):
-            poll.register(file, select.POLLIN)
-            owner[file] = box
-    while any(not box.end for box in boxes):
-        left = min(box.deadline for box in boxes if not box.end) - time.monotonic()
-        for file, _ in poll.poll(max(0, math_ms(left))):
-            if file == result:
-                os._exit(1)
-            box = owner[file]
-            if box.end:
-                continue
-            if file == box.status:
-                box.told()
+    poll.register(result, 0)  # that nobody is there to read it is told anyway
+    owners = {file: box for box in boxes for file in (box.status, *box.written)}
+    for file in owners:
+        poll.register(file, select.POLLIN)
+    while under_way := [box for box in boxes if not box.end]:
+        left = min(box.deadline for box in under_way) - time.monotonic()
+        for file, _ in poll.poll(max(0, int(left * 1000) + 1)):
+            box = owners.get(file)
+            if box is None:
+                for other in under_way:
+                    other.finish("signal", signal.SIGKILL)
+            elif box.end:
+                poll.unregister(file)
+            elif file == box.status:
+                box.hear(plan["tier"] in ("bwrap", "docker"))
             elif not box.read(file):
                 poll.unregister(file)
-            elif box.over():
+            elif box.wrote_too_much():
                 box.finish("output")
-        for box in boxes:
-            if not box.end and time.monotonic() >= box.deadline:
-                box.finish("wall")
-            elif not box.end and boxes[0].end:
+        for box in under_way:
+            if not box.end and boxes[0].end:
                 box.finish("signal", signal.SIGKILL)
+            elif not box.end and time.monotonic() >= box.deadline:
+                box.finish("wall")
 
 
-def math_ms(seconds: float) -> int:
-    """Milliseconds, rounded up."""
-    return int(seconds * 1000) + 1
+def _clean(plan: Values, names: Sequence[str], boxes: Iterable[Box]) -> None:
+    """Nothing is left of what has no pid namespace and no scratch space of its own."""
+    if plan["tier"] == "namespaces":
+        return
+    for name, box in zip(names, boxes, strict=True):
+        if plan["tier"] == "docker" and box.end != "exit":
+            os.spawnv(os.P_WAIT, plan["docker"], ["docker", "rm", "--force", name])
+        shutil.rmtree(Path(plan["folder"], name), ignore_errors=True)
+    while orphans := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        for orphan in orphans:  # with each of them its own children become ours
+            os.kill(int(orphan), signal.SIGKILL)
+            os.waitpid(int(orphan), 0)

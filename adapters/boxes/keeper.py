@@ -1,7 +1,8 @@
 """The keeper: a small process of one thread with nothing in it, which forks a guard for each job.
 
 It is told a plan, and then jobs: what they may use, and open files with the programs' texts, which it never reads. It
-ends when the other side of its socket does, and with it, as it is the first process of a pid namespace, all others.
+ends when the other side of its socket does. It is the first process of a pid namespace, where there are namespaces,
+so that with it all others end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Mapping
@@ -26,35 +28,44 @@ def main(number: int) -> None:
     """Serve the socket that is this open file."""
     control = socket.socket(fileno=number)
     plan = json.loads(control.recv(_MESSAGE))
+    boxed = plan["tier"] == "namespaces" or (plan["tier"] == "bwrap" and plan["root"])
+    parent = os.getppid()
     try:
-        if not plan["root"]:
-            new_user(0)
-        linux.unshare(linux.NEWNS | linux.NEWPID | linux.NEWNET | linux.NEWIPC | linux.NEWUTS)
-        parent = os.getppid()
+        if boxed:
+            if not plan["root"]:
+                new_user(0)
+            linux.unshare(linux.NEWNS | linux.NEWPID | linux.NEWNET | linux.NEWIPC | linux.NEWUTS)
         child = os.fork()
         if child:
             control.close()
-            return _outlive(child, parent)
+            _outlive(child, parent)
+            if plan["folder"]:
+                shutil.rmtree(plan["folder"], ignore_errors=True)
+            return
         linux.die_with_parent()
         linux.dumpable(False)
-        new_root(plan["binds"], plan["links"])
+        if boxed:
+            new_root(plan["binds"], plan["links"])
     except OSError as error:
         control.send(str(error).encode())
         return
     control.send(b"ready")
-    serve(control, plan)
+    _serve(control, plan)
 
 
 def _outlive(child: int, parent: int) -> None:
-    """Wait for the keeper, and end it where our own parent ends."""
+    """Until the keeper ends, or our own parent."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    while not os.waitpid(child, os.WNOHANG)[0] and os.getppid() == parent:
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if os.getppid() != parent:
+            os.kill(child, signal.SIGKILL)
         signal.sigtimedwait({signal.SIGCHLD}, 1)
 
 
-def serve(control: socket.socket, plan: Mapping[str, Any]) -> None:
+def _serve(control: socket.socket, plan: Mapping[str, Any]) -> None:
     """Fork a guard for each job until nobody is there to send one."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards need no waiting for
+    gc.disable()  # it would touch, and so copy, all memory of each process
     gc.freeze()
     while True:
         request, files, _, _ = socket.recv_fds(control, _MESSAGE, 5)

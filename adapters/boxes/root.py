@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from adapters.boxes import linux
@@ -13,12 +13,13 @@ INODES = 4096
 TMP, SHM = 8, 8
 """MiB of /tmp and of /dev/shm."""
 SAFE = linux.NOSUID | linux.NODEV
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
 
-def new_root(binds: Sequence[str], links: Mapping[str, str]) -> None:
-    """Leave the file system for one that has these paths only, read-only, and these symbolic links (name to target).
+def new_root(binds: Mapping[str, str], links: Mapping[str, str]) -> None:
+    """Leave the file system for one that has these paths only (path to what lies there), read-only, and these symbolic
+    links (name to target).
 
     The process is in a mount and a pid namespace of its own. Raises OSError.
     """
@@ -32,11 +33,11 @@ def new_root(binds: Sequence[str], links: Mapping[str, str]) -> None:
     for path in ("/proc", "/dev/shm", "/tmp", SCRATCH):
         Path(path).mkdir(parents=True)
     linux.mount("proc", "/proc", "proc", SAFE)
-    for path in binds:
-        _bind(path)
+    for path, source in binds.items():
+        _bind(source, path)
         linux.protect(path)
     for device in _DEVICES:
-        _bind(f"/dev/{device}")
+        _bind(f"/dev/{device}", f"/dev/{device}")
         linux.protect(f"/dev/{device}", devices=True)
     for name, target in _DEVICE_LINKS.items():
         Path("/dev", name).symlink_to(target)
@@ -45,14 +46,14 @@ def new_root(binds: Sequence[str], links: Mapping[str, str]) -> None:
     linux.protect("/", recursive=False)
 
 
-def _bind(path: str) -> None:
+def _bind(source: str, path: str) -> None:
     place = Path(path)
-    if Path(f"/old{path}").is_dir():
+    if Path(f"/old{source}").is_dir():
         place.mkdir(parents=True, exist_ok=True)
     else:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
-    linux.mount(f"/old{path}", path, flags=linux.BIND | linux.REC)
+    linux.mount(f"/old{source}", path, flags=linux.BIND | linux.REC)
 
 
 def own_space(scratch: int, uid: int) -> None:

@@ -1,19 +1,27 @@
-"""Jobs sent to a keeper and their outcomes taken back: what every sandbox with a keeper is."""
+"""Jobs sent to a keeper and their outcomes taken back: what every sandbox here is."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import count
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
+from adapters.boxes import languages, seccomp
 from assay.errors import SandboxError
-from assay.programs import Job, Outcome, Program, Ran
+from assay.programs import Job, Outcome, Ran
 
 _ADAPTERS = Path(__file__).parents[1]
 _START = """
@@ -24,38 +32,58 @@ from adapters.boxes import keeper
 keeper.main(int(sys.argv[2]))
 """
 _CHUNK = 1 << 16
+_IN_FILES = ("docker", "none")
+"""Tiers whose programs' files lie in the real file system."""
+_MOST_AT_ONCE = 128
+_SEALED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
 
 
 class Boxes:
-    """A sandbox: a keeper, and as many jobs at once as there are workers. For one caller at a time."""
+    """A sandbox: a keeper, and as many jobs at once as there are workers.
 
-    def __init__(
-        self, tier: str, plan: Mapping[str, Any], languages: Mapping[str, str], environ: Mapping[str, str], workers: int
-    ) -> None:
-        self.tier, self.languages, self.workers = tier, languages, workers
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    Making one raises SandboxError where the keeper cannot do on this machine what its tier needs.
+    """
+
+    def __init__(self, tier: str, workers: int | None, **more: str) -> None:
+        self.tier = tier
+        self._workers = min(workers or len(os.sched_getaffinity(0)), _MOST_AT_ONCE)
+        self._slots: set[int] = set()
+        self.environ = languages.environ("/scratch")
+        self._folder = tempfile.mkdtemp(prefix="assay-box-") if tier in _IN_FILES else ""
+        plan: dict[str, Any] = {
+            "tier": tier, "root": os.geteuid() == 0, "uid": _users(), "name": f"assay-{uuid4().hex}",
+            "folder": self._folder,
+            "binds": languages.visible(), "links": languages.root_links(), "environ": self.environ,
+            "filter": seccomp.program().hex(), **more,
+        }  # fmt: skip
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-P", "-c", _START, str(_ADAPTERS), str(theirs.fileno())]
             self._keeper = subprocess.Popen(
-                command, env=dict(environ), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, pass_fds=[theirs.fileno()], start_new_session=True, cwd="/",
+                command, env=self.environ, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
-        self._control = ours
-        self._free = list(range(workers))
-        ours.send(json.dumps(dict(plan)).encode())
-        answer = ours.recv(_CHUNK).decode()
+        self._control.send(json.dumps(plan).encode())
+        answer = self._control.recv(_CHUNK).decode()
         if answer != "ready":
-            raise SandboxError(f"the sandbox {tier} does not work here: {answer or self._last_words()}")
+            words = answer or self._last_words()
+            self.close()
+            raise SandboxError(f"{tier}: {words}")
+
+    @cached_property
+    def languages(self) -> Mapping[str, str]:
+        """The languages that can be run, with their versions; the first time, all are asked."""
+        return languages.versions(self)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Ran]:
-        """Every job's end, each once, in any order. Raises SandboxError where the keeper ends."""
+        """Every job's end, each once, in any order, as soon as it is there. Raises SandboxError where it cannot go on."""
         waiting = iter(jobs)
         with selectors.DefaultSelector() as ready:
             try:
                 while True:
-                    while self._free and (job := next(waiting, None)) is not None:
-                        slot = self._free.pop()
-                        ready.register(self._send(job, slot), selectors.EVENT_READ, (job, slot, bytearray()))
+                    while len(ready.get_map()) < self._workers and (job := next(waiting, None)) is not None:
+                        slot, result = self._send(job)
+                        ready.register(result, selectors.EVENT_READ, (job, slot, bytearray()))
                     if not ready.get_map():
                         return
                     for key, _ in ready.select():
@@ -64,63 +92,80 @@ class Boxes:
                             data += chunk
                             continue
                         ready.unregister(key.fd)
-                        os.close(key.fd)
-                        self._free.append(slot)
+                        self._done(key.fd, slot)
                         yield Ran(job.key, _outcomes(job, data))
-            finally:  # a guard ends when nobody reads its outcomes
-                for key in list(ready.get_map().values()):
-                    os.close(key.fd)
-                    self._free.append(key.data[1])
+            finally:
+                for key in ready.get_map().values():
+                    self._done(key.fd, key.data[1])
 
-    def _send(self, job: Job, slot: int) -> int:
-        """Have a job begun. The open file from which its outcomes can be read."""
+    def _send(self, job: Job) -> tuple[int, int]:
+        """Have a job begun: its slot, and the open file from which its outcomes can be read."""
+        slot = next(number for number in count() if number not in self._slots)
         result, written = os.pipe()
         files = [written]
         for program in job.programs:
-            files += [_file(json.dumps({"command": list(program.command), "files": dict(program.files)})), _file(program.stdin)]
+            files.append(_file(json.dumps({"command": list(program.command), "files": dict(program.files)})))
+            files.append(_file(program.stdin))
         request = {"slot": slot, "limits": [program.limits.model_dump() for program in job.programs]}
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], files)
         except OSError as error:
             os.close(result)
-            raise SandboxError(f"the sandbox's keeper has ended: {self._last_words()}") from error
+            raise SandboxError(f"{self.tier}: the sandbox has ended: {self._last_words()}") from error
         finally:
             for file in files:
                 os.close(file)
-        return result
+        self._slots.add(slot)
+        return slot, result
+
+    def _done(self, result: int, slot: int) -> None:
+        os.close(result)  # a guard that nobody listens to ends its programs and itself
+        self._slots.discard(slot)
 
     def _last_words(self) -> str:
-        self.close()
-        return f"exit status {self._keeper.returncode}"
+        assert self._keeper.stderr is not None
+        said = self._keeper.stderr.read().decode().strip()
+        return said.splitlines()[-1] if said else f"exit status {self._keeper.wait()}"
 
     def close(self) -> None:
         """End all programs and the keeper."""
         self._control.close()
         self._keeper.wait()
-        if self._keeper.stderr:
+        if self._keeper.stderr is not None:
             self._keeper.stderr.close()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+
+
+def _users() -> int:
+    """The first of the users for the programs of one sandbox, where they are root's to choose: other sandboxes and
+    other people have others."""
+    ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    most = min(max(first + many for first, _, many in ranges), 1 << 31) - 1
+    blocks = most // 2 // (2 * _MOST_AT_ONCE)
+    return most - 2 * _MOST_AT_ONCE * (1 + os.getpid() % blocks)
 
 
 def _file(text: str) -> int:
     """An open file with this text, at its beginning, that nobody can change."""
-    import fcntl
-
     file = os.memfd_create("text", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     data = memoryview(text.encode(errors="surrogatepass"))
     while data:
         data = data[os.write(file, data) :]
     os.lseek(file, 0, os.SEEK_SET)
-    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALED)
     return file
 
 
 def _outcomes(job: Job, data: bytearray) -> tuple[Outcome, ...]:
-    if not data:  # the guard was ended, as where the machine has no more memory
-        return tuple(Outcome("failed", stderr="what watched over the program was ended") for _ in job.programs)
+    if not data:
+        return tuple(Outcome("failed", stderr="what watched over it was ended") for _ in job.programs)
     return tuple(Outcome(**outcome) for outcome in json.loads(data))
