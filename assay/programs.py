@@ -74,8 +74,11 @@ class Sandbox(Protocol):
 
     tier: str
     """What keeps programs in, as it stands beside the scores: `namespaces`, `bwrap`, `docker`, `none` …"""
-    languages: Mapping[str, str]
-    """The languages that can be run, with their versions."""
+
+    @property
+    def languages(self) -> Mapping[str, str]:
+        """The languages that can be run, with their versions."""
+        ...
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Ran]:
         """Every job's end, each once, in any order, as soon as it is there; all cores are kept busy."""

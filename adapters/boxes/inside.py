@@ -104,7 +104,7 @@ def _execute(command: Sequence[str]) -> NoReturn:
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
         signal.signal(ignored, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)
+        os.execvp(command[0], list(command))
     except OSError as error:
         raise OSError(error.errno, f"{command[0]}: {error.strerror}") from error
 

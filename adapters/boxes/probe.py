@@ -31,7 +31,7 @@ print(json.dumps({
     "a file in /usr": tried(lambda: open("/usr/assay", "w")),
 }))
 """
-EXPECTED = {
+EXPECTED: dict[str, list[object]] = {
     "user 0": [False],
     "capabilities": [False],
     "no new privileges": [True],

@@ -76,7 +76,7 @@ class Boxes:
         return languages.versions(self)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Ran]:
-        """Every job's end, each once, in any order, as soon as it is there. Raises SandboxError where it cannot go on."""
+        """Every job's end, each once, in any order. Raises SandboxError where the keeper has ended."""
         waiting = iter(jobs)
         with selectors.DefaultSelector() as ready:
             try:
