@@ -12,7 +12,7 @@ from assay import latex
 from assay.extract import extractor
 from assay.types import Extracted, Reply, Sample
 
-_MARKED = re.compile(r"[【\[]答案】\s*[:：]*([^【\[<]*)")
+_MARKED = re.compile(r"[【\[](?:正确)?答案[】\]]\s*[:：]*([^【\[<]*)")
 
 
 @extractor

@@ -12,7 +12,7 @@ from assay.types import Sample
 def shared_labels(
     pool: Sequence[Sample], k: int, seed: int, benchmark: str, *, own: bool = False, field: str = "labels"
 ) -> Choose:
-    """The first k of the pool that bear a label of the question: those of its longest label, which is the finest, first.
+    """The first k of the pool that bear a label of the question, those of its longest label, the finest, in front.
 
     After OpenCompass's XiezhiRetriever; unlike there none is shown twice. Fewer where fewer share a label. Raises
     SpecError where the pool is too small.
