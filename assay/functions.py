@@ -29,6 +29,7 @@ import assay.open_answers
 import assay.partition
 import assay.readers
 import assay.readers_lists
+import assay.readers_code
 import assay.readers_reasoning
 import assay.readers_safety
 import assay.readers_tools
@@ -48,6 +49,7 @@ import assay.score_exams
 import assay.score_greedy
 import assay.score_judge
 import assay.score_languages
+import assay.score_law
 import assay.score_likelihood
 import assay.score_overlap
 import assay.score_spans
