@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from assay.circular import circular, divide
 from assay.documents import merge_patch, parse, read_comment, read_map
 from assay.errors import SpecError, unknown
 from assay.registry import folders
@@ -28,12 +29,17 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load_benchmark(id: str, catalog: Sequence[Path] = ()) -> Benchmark:
-    """A benchmark, or a variant of it (`gsm8k@cot`). Raises SpecError for an unknown name or a file that is wrong."""
+    """A benchmark, or a variant of it (`gsm8k@cot`), or one with its choices turned (`mmlu@gen+circular`).
+
+    Raises SpecError for an unknown name or a file that is wrong.
+    """
     name, at, variant = id.partition("@")
     files = _files(catalog)
     if name not in files:
         raise SpecError(unknown("benchmark", name, files))
     path = files[name]
+    if variant not in _variants(path) and (base := divide(variant)) is not None:
+        return circular(load_benchmark(f"{name}@{base}" if base else name, catalog))
     if at and not variant:
         raise SpecError(f"{id!r} names no variant after the @; {name} has {', '.join(_variants(path)) or 'none'}")
     data = _variant(path, variant)

@@ -14,7 +14,8 @@ from assay.types import Extracted, Reply, Sample
 YES_NO = {
     "yes": ("yes", "true", "correct", "是", "是的", "对", "正确", "可以", "能", "有"),
     "no": (
-        "no", "false", "incorrect", "not correct", "否", "不是", "不对", "错", "错误", "不正确", "不可以", "不能", "没有",
+        "no", "false", "incorrect", "not correct", "否", "不是", "不对", "错", "错误", "不正确", "不可以", "不能",
+        "没有",
     ),
 }  # fmt: skip
 _SAID = (
@@ -65,7 +66,9 @@ def _labels(words: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[dict[str, s
 @extractor
 def yes_no(reply: Reply, sample: Sample, maybe: bool = False) -> Extracted:
     """`yes` or `no`, or with `maybe` that too, said in English or Chinese: as `label` finds it."""
-    return label(reply, sample, YES_NO | ({"maybe": ("maybe", "也许", "可能", "不确定")} if maybe else {}))
+    words = YES_NO | ({"maybe": ("maybe", "也许", "可能", "不确定")} if maybe else {})
+    found: Extracted = label(reply, sample, words)
+    return found
 
 
 @extractor
@@ -80,7 +83,7 @@ def quantity(reply: Reply, sample: Sample, select: int = -1, percent: bool = Fal
 def nearest_option(reply: Reply, sample: Sample, letters: str = LETTERS, choices: str = "choices") -> Extracted:
     """The letter of the option that a reply means: one that it gives; else the only one whose text stands in it; else
     the one whose text is the least edits away (`fallback`). OpenCompass's OptionSimAccEvaluator."""
-    given = first_option(reply, sample, letters[: len(sample[choices])])
+    given: Extracted = first_option(reply, sample, letters[: len(sample[choices])])
     if given.value is not None:
         return given
     text, options = reply.text.strip().lower(), [str(one).strip().lower() for one in sample[choices]]

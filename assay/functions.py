@@ -24,6 +24,7 @@ import assay.metrics_circular
 import assay.metrics_corpus
 import assay.metrics_judge
 import assay.metrics_pairs
+import assay.metrics_replicas
 import assay.metrics_vote
 import assay.open_answers
 import assay.partition

@@ -68,7 +68,10 @@ def readings(benchmark: Benchmark) -> list[Reading]:
 
 
 def _reads(step: Step) -> str | None:
-    reads: str | None = getattr(scorer[name_of(step)[0]], "reads", None)
+    name, options = name_of(step)
+    if name == "rotated" and "of" in options:  # it reads what the scorer reads that it asks
+        return _reads(options["of"])
+    reads: str | None = getattr(scorer[name], "reads", None)
     return reads
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from assay.circular import rotations
 from assay.errors import DatasetError, SpecError
 from assay.keys import canonical, digest
 from assay.spec import Benchmark, Fewshot
@@ -36,7 +37,7 @@ def mapper(benchmark: Benchmark, fewshot: Fewshot | None = None) -> Callable[[Ro
 
 
 def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None) -> Iterator[Prepared]:
-    """The samples of a benchmark in data-set order; at most `limit` of each group.
+    """The samples of a benchmark in data-set order; of at most `limit` questions of each group.
 
     A sample's key is its content's and how often that has been seen: the same from a file and from the hub.
     Raises DatasetError where there is not one, SpecError where a template fails or a value is none that JSON can hold.
@@ -48,7 +49,7 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
     cluster = value_template(benchmark.cluster, f"{name}: cluster") if benchmark.cluster else None
     seen: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    prefix = benchmark.name.encode() + b"\0"
+    prefix, place = benchmark.name.encode() + b"\0", 0
     for row in rows:
         if where and not _truthy(where(row)):
             continue
@@ -58,11 +59,19 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
             if group is None:
                 break
             continue
-        fields = _fields(mapped(row), name)
+        sample = mapped(row)
+        fields = _fields(sample, name)
         content = digest(prefix + fields)
         seen[content] += 1
         sample_key = content if seen[content] == 1 else digest(f"{content}\0{seen[content]}".encode())
-        yield Prepared(sample_key, grp, str(cluster(row)) if cluster else "", fields.decode())
+        together = str(cluster(row)) if cluster else ""
+        if not benchmark.circular:
+            yield Prepared(sample_key, grp, together, fields.decode())
+            continue
+        for turn, turned in enumerate(rotations(sample, name, sample_key, place)):
+            own = digest(f"{sample_key}\0turn {turn}".encode())
+            yield Prepared(own, grp, together or sample_key, _fields(turned, name).decode())
+        place += 1
     if not counts:
         raise DatasetError(f"{name}: the source has no rows{' for which `where` holds' if where else ''}")
 

@@ -46,28 +46,28 @@ def also_unread(function: S) -> S:
 @reads("choice_sums")
 def acc(value: Choices, sample: Sample) -> bool:
     """Whether the likeliest choice is right (lm-eval's acc)."""
-    return _right(value["sums"], value, sample)
+    return is_right(value["sums"], value, sample)
 
 
 @scorer
 @reads("choice_sums")
 def acc_norm(value: Choices, sample: Sample) -> bool:
     """Whether the likeliest choice a character is right (lm-eval's acc_norm); the delimiter is not counted."""
-    return _right(_each(value, len), value, sample)
+    return is_right(_each(value, len), value, sample)
 
 
 @scorer
 @reads("choice_sums")
 def acc_bytes(value: Choices, sample: Sample) -> bool:
     """Whether the likeliest choice a UTF-8 byte is right (lm-eval's acc_bytes)."""
-    return _right(_each(value, lambda text: len(text.encode())), value, sample)
+    return is_right(_each(value, lambda text: len(text.encode())), value, sample)
 
 
 @scorer
 @reads("prompt_means")
 def acc_ppl(value: Choices, sample: Sample) -> bool:
     """Whether the choice of the least perplexity of the whole text is right (OpenCompass's ppl)."""
-    return _right(value["sums"], value, sample)
+    return is_right(value["sums"], value, sample)
 
 
 @scorer
@@ -114,7 +114,25 @@ def _letter(target: Any, letters: str) -> str:
     raise SpecError(f"wanted one of the letters {letters} or the index of one as target, got {target!r:.80}")
 
 
-def _right(values: Sequence[float], found: Choices, sample: Sample) -> bool:
+@scorer
+@also_unread
+def rotated(value: Any, sample: Sample, of: Any) -> Scored:
+    """What another scorer of choices gives, for the metrics of `NAME@circular`: with the place that was picked.
+
+    That is the place for which, were it the target, the other scorer would find the answer right.
+    """
+    name, options = (of, {}) if isinstance(of, str) else next(iter(of.items()))
+    told, count = sample["circular"], len(sample["choices"])
+    picked = None
+    if value is not None:
+        wouldbe = (p for p in range(count) if scorer[name](value, {**sample, "target": p}, **options))
+        picked = next(wouldbe, None)
+    right = picked is not None and bool(scorer[name](value, sample, **options))
+    return Scored(float(right), detail={"question": told["key"], "turn": told["turn"], "of": count, "picked": picked})
+
+
+def is_right(values: Sequence[float], found: Choices, sample: Sample) -> bool:
+    """Whether the choice with the greatest value, of several the first, is a right one."""
     return _best(values) in _gold(found, sample)
 
 

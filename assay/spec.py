@@ -181,6 +181,8 @@ class Benchmark(Record):
     aggregate: Literal["micro", "macro"] = "micro"
     """What the headline figure is where there are groups: the mean over samples or over groups."""
     version: int = 1
+    circular: bool = False
+    """Each question is asked once for each rotation of its choices: what `NAME@circular` sets."""
 
     @field_validator("extract", mode="before")
     @classmethod
@@ -197,7 +199,8 @@ class Benchmark(Record):
     @property
     def recipe_key(self) -> str:
         """The key of everything that says how it is asked, read and scored."""
-        return key(self.model_dump(mode="json", exclude={"about", "licence", "paper", "capabilities", "questions"}))
+        told = {"about", "licence", "paper", "capabilities", "questions"} | (set() if self.circular else {"circular"})
+        return key(self.model_dump(mode="json", exclude=told))
 
 
 class MetaItem(Record):
@@ -318,7 +321,7 @@ class EvalSpec(Record):
     def hash(self) -> str:
         """The same for the same evaluation, wherever it runs and whatever it costs."""
         told = self.model_dump(mode="json", exclude={"partitioner", "compute"})
-        for model in (*told["models"], *told["judges"], told["baseline"]):
+        for model in (*told["models"], *told["judges"], told["baseline"], told["embedder"]):
             if isinstance(model, dict):
                 del model["devices"], model["price"]
         if self.sandbox is None:  # so that the evaluations of older ledgers are still the same

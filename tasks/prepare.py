@@ -7,6 +7,7 @@ import pyarrow as pa
 from adapters.datasets import open_source
 from adapters.datasets.formats import records
 from assay.chunks import CHUNK, chunked
+from assay.circular import rotations
 from assay.keys import key
 from assay.registry import version_of
 from assay.samples import samples
@@ -28,6 +29,7 @@ def prepare(run: Run, name: str) -> None:
     benchmark = run.benchmarks[name]
     opened = open_source(benchmark.sources, catalog=run.spec.catalog)
     mapping = [benchmark.name, benchmark.sample, benchmark.where, benchmark.group, benchmark.cluster]
+    mapping += ["circular", version_of(rotations)] if benchmark.circular else []
     code = [version_of(one) for one in (samples, value_template, records)]
     step_key = key("prepare", opened.facts, mapping, run.spec.limit, code, filters_in(mapping))
     with run.step("prepare", name, step_key, "samples") as record:

@@ -30,7 +30,7 @@ from conftest import ROWS, SUMS, Told, evaluate
         ({"extract": ["last_numbr"]}, "no extractor 'last_numbr'; did you mean last_number or "),
         ({"extract": [{"last_number": {"deep": 1}}]}, "extractor last_number: got an unexpected keyword"),
         ({"extract": [{"regex": {"pattern": "("}}]}, "pattern"),
-        ({"score": ["number_mach"]}, "no scorer 'number_mach'; did you mean number_match?"),
+        ({"score": ["number_mach"]}, "no scorer 'number_mach'; did you mean number_match"),
         ({"score": [{"number_match": {"tolerence": 1}}]}, "scorer number_match: got an unexpected keyword"),
         ({"score": [{"number_match": {"metric": {"mean": {"wheel": 1}}}}]}, "metric mean: got an unexpected keyword"),
         ({"score": []}, "score: Tuple should have at least 1 item"),
