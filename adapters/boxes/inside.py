@@ -39,7 +39,7 @@ def first_process(plan: Plan, name: str, uid: int, limits: Values, files: Sequen
         if not program:
             _program(plan, name, uid, limits, files)
     except (OSError, ValueError, MemoryError) as error:
-        os.write(status, f"F{error}\n".encode())
+        os.write(status, f"F{getattr(error, 'strerror', None) or error}\n".encode())
         os._exit(1)
     os.dup2(status, 0)
     os.closerange(1, OPEN_FILES)

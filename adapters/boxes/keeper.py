@@ -47,7 +47,7 @@ def main(number: int) -> None:
         if boxed:
             new_root(plan["binds"], plan["links"])
     except OSError as error:
-        control.send(str(error).encode())
+        control.send((error.strerror or str(error)).encode())
         return
     control.send(b"ready")
     _serve(control, plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from errno import ENOSYS
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 NOSUID, NODEV, BIND, REC, PRIVATE = 2, 4, 0x1000, 0x4000, 0x40000
@@ -45,7 +46,11 @@ def protect(target: str, recursive: bool = True, devices: bool = False) -> None:
     """Make a mount read-only without set-uid programs (and devices), with all that is mounted below it."""
     attributes = struct.pack("4Q", 1 | NOSUID | (0 if devices else NODEV), 0, 0, 0)  # the bits of mount_setattr(2)
     flags = _AT_RECURSIVE if recursive else 0
-    _call("syscall", _SYS_MOUNT_SETATTR, -1, target.encode(), flags, attributes, len(attributes))
+    try:
+        _call("syscall", _SYS_MOUNT_SETATTR, -1, target.encode(), flags, attributes, len(attributes))
+    except OSError as error:
+        why = "Linux is older than 5.12" if error.errno == ENOSYS else os.strerror(error.errno or 0)
+        raise OSError(error.errno, f"mount {target} read-only: {why}") from error
 
 
 def pivot(root: str, old: str) -> None:

@@ -50,8 +50,10 @@ def opened(tier: str, workers: int | None, **more: str) -> Boxes:
     box = Boxes(tier, workers, **more)
     try:
         _probe(box)
-    except BaseException:
+    except BaseException as error:
         box.close()
+        if isinstance(error, OSError):
+            raise SandboxError(f"{tier}: {error.strerror or error}") from error
         raise
     return box
 

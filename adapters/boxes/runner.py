@@ -50,8 +50,9 @@ class Boxes:
         self._slots: set[int] = set()
         self.environ = languages.environ("/scratch")
         self._folder = tempfile.mkdtemp(prefix="assay-box-") if tier in _IN_FILES else ""
+        users = _users()
         plan: dict[str, Any] = {
-            "tier": tier, "root": os.geteuid() == 0, "uid": _users(), "name": f"assay-{uuid4().hex}",
+            "tier": tier, "root": os.geteuid() == 0 and users > 0, "uid": users, "name": f"assay-{uuid4().hex}",
             "folder": self._folder,
             "binds": languages.visible(), "links": languages.root_links(), "environ": self.environ,
             "filter": seccomp.program().hex(), **more,
@@ -59,7 +60,7 @@ class Boxes:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-P", "-c", _START, str(_ADAPTERS), str(theirs.fileno())]
-            self._keeper = subprocess.Popen(
+            self.keeper = subprocess.Popen(
                 command, env=self.environ, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE, pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -93,7 +94,7 @@ class Boxes:
                             continue
                         ready.unregister(key.fd)
                         self._done(key.fd, slot)
-                        yield Ran(job.key, _outcomes(job, data))
+                        yield Ran(job.key, self._outcomes(job, data))
             finally:
                 for key in ready.get_map().values():
                     self._done(key.fd, key.data[1])
@@ -122,17 +123,24 @@ class Boxes:
         os.close(result)  # a guard that nobody listens to ends its programs and itself
         self._slots.discard(slot)
 
+    def _outcomes(self, job: Job, data: bytearray) -> tuple[Outcome, ...]:
+        if data:
+            return tuple(Outcome(**outcome) for outcome in json.loads(data))
+        if self.keeper.poll() is not None:
+            raise SandboxError(f"{self.tier}: the sandbox has ended: {self._last_words()}")
+        return tuple(Outcome("failed", stderr="what watched over it was ended") for _ in job.programs)
+
     def _last_words(self) -> str:
-        assert self._keeper.stderr is not None
-        said = self._keeper.stderr.read().decode().strip()
-        return said.splitlines()[-1] if said else f"exit status {self._keeper.wait()}"
+        assert self.keeper.stderr is not None
+        said = self.keeper.stderr.read().decode().strip()
+        return said.splitlines()[-1] if said else f"exit status {self.keeper.wait()}"
 
     def close(self) -> None:
         """End all programs and the keeper."""
         self._control.close()
-        self._keeper.wait()
-        if self._keeper.stderr is not None:
-            self._keeper.stderr.close()
+        self.keeper.wait()
+        if self.keeper.stderr is not None:
+            self.keeper.stderr.close()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -146,11 +154,13 @@ class Boxes:
 
 
 def _users() -> int:
-    """The first of the users for the programs of one sandbox, where they are root's to choose: other sandboxes and
-    other people have others."""
+    """The first of the users for the programs of one sandbox, which other sandboxes and people do not have; 0 where
+    there are not so many, as in a container that has few."""
     ranges = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
     most = min(max(first + many for first, _, many in ranges), 1 << 31) - 1
     blocks = most // 2 // (2 * _MOST_AT_ONCE)
+    if not blocks:
+        return 0
     return most - 2 * _MOST_AT_ONCE * (1 + os.getpid() % blocks)
 
 
@@ -163,9 +173,3 @@ def _file(text: str) -> int:
     os.lseek(file, 0, os.SEEK_SET)
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALED)
     return file
-
-
-def _outcomes(job: Job, data: bytearray) -> tuple[Outcome, ...]:
-    if not data:
-        return tuple(Outcome("failed", stderr="what watched over it was ended") for _ in job.programs)
-    return tuple(Outcome(**outcome) for outcome in json.loads(data))
