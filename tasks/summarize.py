@@ -9,6 +9,7 @@ import orjson
 
 from assay.metrics import summarize_scores
 from assay.reading import Scoring, scorings
+from assay.solve import roles_of
 from assay.spec import Step
 from assay.types import Figure, Scores
 from tasks.context import Run, open_run
@@ -33,7 +34,7 @@ def summarize(run: Run, name: str, model: str) -> None:
 
 COLUMNS = (
     "run_id", "model_key", "recipe_key", "benchmark", "dimension", "metric", "scorer", "filter", "aggregation", "grp",
-    "value", "stderr", "ci_low", "ci_high", "method", "n", "n_errors", "headline",
+    "value", "stderr", "ci_low", "ci_high", "method", "n", "n_errors", "headline", "judged_by",
 )  # fmt: skip
 
 
@@ -45,6 +46,7 @@ def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int
     summary = summarize_scores(scores, step, sum(asked.values()) - len(scores.values), run.spec.seed)
     macro, sizes = summary["macro"], summary["sizes"]
     whole = benchmark.aggregate if macro else "micro"
+    by = _judges(run) if "judge" in roles_of(benchmark) else None
     found = [("micro", "", summary["micro"], summary["n"], summary["n_errors"])]
     if macro:
         found.append(("macro", "", macro, summary["n"], summary["n_errors"]))
@@ -53,9 +55,13 @@ def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int
         found += [("group", grp, Figure(None), 0, asked[grp]) for grp in sorted(asked.keys() - sizes.keys())]
     return [
         (run.id, model, benchmark.recipe_key, name, benchmark.dimension, one.shown, one.scorer, one.filter, aggregation,
-         grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole)
+         grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole, by)
         for aggregation, grp, f, n, errors in found
     ]  # fmt: skip
+
+
+def _judges(run: Run) -> str:
+    return ", ".join(run.models[key].spec.label for key in run.roles["judge"])
 
 
 def _asked(run: Run, name: str) -> dict[str, int]:

@@ -6,7 +6,9 @@ them anew where a recipe was changed on purpose.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -21,9 +23,11 @@ from assay.extract import run_chain
 from assay.functions import load_functions
 from assay.prompt import Prompter, gold_index
 from assay.reading import readings, scorings
+from assay.solve import roles_of
 from assay.spec import Benchmark
-from assay.types import Reply, Scored
+from assay.types import Judgement, Reply, Scored
 from tasks.preview import Preview, preview, written
+from tasks.score import score_of
 
 load_functions()
 RECORD = Path(__file__).parent / "prompts"
@@ -84,8 +88,49 @@ def _choose(benchmark: Benchmark, shown: Preview, right: bool) -> Reply:
     )  # fmt: skip
 
 
+def _judged(benchmark: Benchmark, best: bool | None) -> Reply:
+    """A reply about which a judge says the best, the worst, or nothing that can be read."""
+    ((name, options),) = next(iter(benchmark.extract.values()))[-1].items()  # type: ignore[union-attr]
+    if best is None:
+        return Reply("?", judgements=[Judgement("j", 0, "Hard to say.")])
+    if name == "rating":
+        said = [f"{options.get('high', 10) if best else options.get('low', 1)}"] * 2
+    elif name == "rubric":
+        said = [json.dumps({one: bounds[best] for one, bounds in options["criteria"].items()})]
+    elif name == "verdict":
+        said = [key for key, label in options["labels"].items() if (label == "correct") == best][:1]
+    else:
+        ranked = sorted(options["labels"], key=options["labels"].__getitem__)
+        said = [ranked[-best], ranked[best - 1]]  # in the second order the answer stands last
+    pattern = options.get("pattern", r"\[\[(.*)\]\]" if name == "rating" else "")
+    return Reply("?", judgements=[Judgement("j", i, _as(one, pattern)) for i, one in enumerate(said)])
+
+
+def _as(label: str, pattern: str) -> str:
+    """A label in the form that a pattern finds."""
+    written = pattern.replace(r"\[", "[").replace(r"\]", "]")
+    return re.sub(r"\(.*\)", lambda _: label, written, count=1) if pattern else label
+
+
+def test_what_judges_say_counts_and_what_cannot_be_read_does_not(benchmark: Benchmark) -> None:
+    if "judge" not in roles_of(benchmark):
+        pytest.skip("no judge is asked")
+    shown = _previews(benchmark.id)[0]
+    best, worst, unknown = (_first(benchmark, shown, _judged(benchmark, how)) for how in (True, False, None))
+    assert best is not None and worst is not None and best > worst, (best, worst)
+    assert unknown is None or unknown <= worst
+
+
+def _first(benchmark: Benchmark, shown: Preview, reply: Reply) -> float | None:
+    one = scorings(benchmark)[0]
+    found = {r.filter: run_chain(r.chain, reply, shown.sample) for r in readings(benchmark)}[one.filter].value
+    return score_of(benchmark.id, one, found, shown.sample).value
+
+
 def test_the_gold_answer_scores_one_and_a_wrong_one_less(benchmark: Benchmark) -> None:
     prompter, previews = Prompter(benchmark), _previews(benchmark.id)
+    if "judge" in roles_of(benchmark):
+        pytest.skip("a judge says what is right")
     if benchmark.kind == "rolling" or previews[0].sample.get("target") is None:
         pytest.skip("it has no gold answer: a text's own probability is its score, or its rules are checked one by one")
     tried = 0

@@ -1,0 +1,141 @@
+"""Answers judged by other models: the solver that has them judged, once they are given.
+
+The model that is evaluated answers first, turn by turn where the sample is a dialogue; a baseline is asked the same
+where the benchmark holds one against it. Then every judge of the run is asked about the answer. Judges' requests are
+requests as any other, cached and asked again by nobody; what judges wrote is read by the extractors of
+`extract_judge`, since it comes back beside the answer, as `Reply.judgements`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Literal
+
+from assay.errors import SpecError
+from assay.extract import run_chain
+from assay.reasoning import apart
+from assay.score import scorer
+from assay.solve import Exchange, Question, asks, solver
+from assay.spec import Step
+from assay.template import text_template
+from assay.types import Judgement, Message, Reply, Sample, Sampling
+
+Texts = Sequence[str]
+
+
+@solver
+@asks("judge")
+def judged(
+    sample: Sample,
+    prompt: Sequence[Message],
+    transcript: Sequence[Exchange],
+    template: str = "",
+    system: str = "",
+    other: str | None = None,
+    orders: Literal["one", "both"] = "one",
+    turns: str | None = None,
+    each: Literal["last", "every"] = "last",
+    unless: Mapping[str, Any] | None = None,
+    max_tokens: int = 2048,
+) -> Sequence[Question] | Reply:
+    """The answer, with what each judge of the run wrote about it.
+
+    `template` (and `system`) is what a judge is asked, over the sample's fields and `answer`, `answers` (of all turns),
+    `turn` (from 0), and where two answers are compared `first` and `second`: the answer and `other`, a field of the
+    sample, and where `orders` is both the same once more the other way round (Zheng et al. 2023,
+    https://arxiv.org/abs/2306.05685). `turns` names the field with the user's turns, of which the prompt's is the
+    first; `each: every` has each turn judged. `unless: {extract: …, score: …}` is a cascade: no judge is asked about an
+    answer that this rule finds right.
+    """
+    own = _texts(transcript, "subject")
+    asked: list[str] = list(sample[turns]) if turns else [""]
+    if len(own) < len(asked):
+        return [_next(prompt, own, asked)]
+    if any(e.question.role == "judge" for e in transcript):
+        return _with_judgements(transcript)
+    if unless and own and _right(unless, transcript[-1].reply, sample):
+        return _with_judgements(transcript)
+    against = None if other is None else [str(sample[other])]
+    return _questions(sample, own, against, template, system, orders, each, max_tokens)
+
+
+@solver
+@asks("judge", "baseline")
+def compared(
+    sample: Sample,
+    prompt: Sequence[Message],
+    transcript: Sequence[Exchange],
+    template: str = "",
+    system: str = "",
+    orders: Literal["one", "both"] = "both",
+    turns: str | None = None,
+    max_tokens: int = 4096,
+) -> Sequence[Question] | Reply:
+    """The answer, with what each judge of the run wrote about it and the baseline's, in both orders; as `judged`."""
+    own, base = _texts(transcript, "subject"), _texts(transcript, "baseline")
+    asked: list[str] = list(sample[turns]) if turns else [""]
+    open_ = [_next(prompt, own, asked)] if len(own) < len(asked) else []
+    if own and len(base) < len(asked):  # the first questions are to the model that is evaluated
+        open_.append(replace(_next(prompt, base, asked), role="baseline"))
+    if open_:
+        return open_
+    if any(e.question.role == "judge" for e in transcript):
+        return _with_judgements(transcript)
+    return _questions(sample, own, base, template, system, orders, "last", max_tokens)
+
+
+def _texts(transcript: Sequence[Exchange], role: str) -> list[str]:
+    """What somebody answered so far, without the reasoning, turn by turn."""
+    return [apart(e.reply).text.strip() for e in transcript if e.question.role == role]
+
+
+def _next(prompt: Sequence[Message], said: Texts, asked: Texts) -> Question:
+    """The dialogue's next turn, with what was said before it."""
+    dialogue = list(prompt)
+    for answer, turn in zip(said, asked[1:], strict=False):
+        dialogue += [{"role": "assistant", "content": answer}, {"role": "user", "content": turn}]
+    return Question(dialogue)
+
+
+def _questions(
+    sample: Sample, own: Texts, other: Texts | None, template: str, system: str, orders: str, each: str, limit: int
+) -> list[Question]:
+    """What each judge is asked: a question a turn, and an order."""
+    told, ask = _template(system), _template(template)
+    places = range(len(own)) if each == "every" else [len(own) - 1]
+    drawn, questions = Sampling(max_tokens=limit), []
+    for turn in places:
+        fields = {**sample, "answer": own[turn], "answers": own, "turn": turn}
+        if other is None:
+            shown = [fields]
+        else:
+            pair = (own, other) if len(other) == len(own) else ([own[turn]], [other[-1]])
+            ways = [pair, pair[::-1]] if orders == "both" else [pair]
+            shown = [{**fields, "first": a[-1], "second": b[-1], "firsts": a, "seconds": b} for a, b in ways]
+        for one in shown:
+            head: list[Message] = [{"role": "system", "content": text}] if (text := told(one)) else []
+            questions.append(Question([*head, {"role": "user", "content": ask(one)}], role="judge", sampling=drawn))
+    return questions
+
+
+@lru_cache(maxsize=64)
+def _template(text: str) -> Callable[[Mapping[str, Any]], str]:
+    return text_template(text, "the judge's template")
+
+
+def _right(rule: Mapping[str, Any], reply: Reply, sample: Sample) -> bool:
+    """Whether a rule finds an answer right. Raises SpecError where it is none."""
+    if set(rule) != {"extract", "score"}:
+        raise SpecError(f"unless: wanted {{extract: …, score: …}}, got the keys {sorted(rule)}")
+    steps: Step | list[Step] = rule["extract"]
+    found = run_chain(steps if isinstance(steps, list) else [steps], reply, sample)
+    name, options = (rule["score"], {}) if isinstance(rule["score"], str) else next(iter(rule["score"].items()))
+    return found.value is not None and bool(scorer[name](found.value, sample, **(options or {})) == 1)
+
+
+def _with_judgements(transcript: Sequence[Exchange]) -> Reply:
+    last = [e.reply for e in transcript if e.question.role == "subject"][-1]
+    said = [(e, apart(e.reply)) for e in transcript if e.question.role == "judge"]
+    return replace(last, judgements=[Judgement(e.by, e.turn, reply.text.strip(), reply.finish) for e, reply in said])
