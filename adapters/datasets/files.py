@@ -73,13 +73,25 @@ def pattern(path: str) -> re.Pattern[str]:
     return re.compile("".join(parts) + re.escape(path[end:]), re.DOTALL)
 
 
-def _find(source: FilesSource, catalog: Sequence[Path], lock: Lock) -> list[File]:
-    outer, packed, _ = source.path.partition(".zip/")
-    outer += ".zip" if packed else ""
+def outer_path(path: str) -> tuple[str, str]:
+    """The file that a path leads into, where it goes on inside of a zip, and what divides the two."""
+    outer, packed, _ = path.partition(".zip/")
+    return outer + (".zip" if packed else ""), packed
+
+
+def pinned_names(source: FilesSource, lock: Lock) -> list[str]:
+    """The files of a source that the lock pins, sorted. Raises SpecError for a capture that can be no column."""
+    outer, _ = outer_path(source.path)
     wanted = pattern(outer)
     # a first folder that is a pattern is a user's: `{lang}/test.jsonl` means none of our data sets
     ours = read_lock().files if _SPECIAL.search(outer.partition("/")[0]) else {}
-    pinned = [name for name in sorted(lock.files) if name not in ours and wanted.fullmatch(name)]
+    return [name for name in sorted(lock.files) if name not in ours and wanted.fullmatch(name)]
+
+
+def _find(source: FilesSource, catalog: Sequence[Path], lock: Lock) -> list[File]:
+    outer, packed = outer_path(source.path)
+    wanted = pattern(outer)
+    pinned = pinned_names(source, lock)
     if pinned:
         places = [(name, _pinned(name, catalog, lock)) for name in pinned]
     else:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from assay.lock import Pin
+    from assay.spec import HubSource
 
 SHOWN = 10
 
@@ -46,9 +47,13 @@ def ls(names: tuple[str, ...], form: str, catalogs: tuple[Path, ...]) -> None:
 
 @command.command("pull")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "everything", is_flag=True, help="Those of the Hugging Face hub too, where no file is pinned.")
 @catalog_option
-def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
-    """Fetch what is absent or corrupt, of all data sets or of those named. Exit 1 where some could not be had."""
+def pull(names: tuple[str, ...], everything: bool, catalogs: tuple[Path, ...]) -> None:
+    """Fetch what is absent or corrupt, of all data sets or of those named. Exit 1 where some could not be had.
+
+    What is here already is not fetched again, so that a pull that was cut off goes on where it was.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
@@ -68,6 +73,10 @@ def pull(names: tuple[str, ...], catalogs: tuple[Path, ...]) -> None:
             progress.advance(bar, pin.size)
 
         failed = store.pull(wanted, done)
+        hub = _hub_sources(catalogs) if everything else []
+        if hub:
+            bar = progress.add_task("from the hub", total=len(hub))
+            failed += store.pull_hub(hub, lambda source: progress.advance(bar))
     files = sum(len(pins) for pins in sets.values())
     click.echo(
         f"{files} files of {len(sets)} data sets: {len(wanted)} to fetch, {len(fetched)} fetched into {data_folder()}"
@@ -145,6 +154,20 @@ def _told(wrong: Sequence[str]) -> None:
         click.echo(f"… and {len(wrong) - SHOWN} more", err=True)
     if wrong:
         raise click.exceptions.Exit(1)
+
+
+def _hub_sources(catalogs: tuple[Path, ...]) -> list[HubSource]:
+    """The hub's data sets that benchmarks need, since no files of theirs are pinned; each once."""
+    from assay.catalog import benchmark_ids, load_benchmark
+
+    found: dict[str, HubSource] = {}
+    for name in benchmark_ids(catalogs):
+        benchmark = load_benchmark(name, catalogs)
+        shots = benchmark.prompt.fewshot.sources if benchmark.prompt.fewshot else ()
+        for sources in (benchmark.sources, shots):
+            if not any(source.files or source.generated for source in sources):
+                found |= {source.hub.model_dump_json(): source.hub for source in sources if source.hub}
+    return list(found.values())
 
 
 def _licences(catalogs: tuple[Path, ...]) -> dict[str, str]:

@@ -41,14 +41,20 @@ Listing = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
 
 def _benchmarks(catalogs: tuple[Path, ...]) -> Listing:
+    from itertools import groupby
+
+    from adapters.datasets.store import state_of_sources
     from assay.catalog import benchmark_ids, load_benchmark
+    from assay.registry import folders
 
     rows = []
-    for name in benchmark_ids(catalogs):
-        b = load_benchmark(name, catalogs)
-        shots = b.prompt.fewshot.k if b.prompt.fewshot else 0
-        rows.append((b.id, b.dimension, b.kind, shots, b.about.split(". ")[0].split("\n")[0]))
-    return ("benchmark", "dimension", "kind", "shots", "about"), rows
+    for name, ids in groupby(benchmark_ids(catalogs), key=lambda id: id.partition("@")[0]):
+        own, *variants = [load_benchmark(id, catalogs) for id in ids]
+        kinds = " ".join(dict.fromkeys(one.kind for one in (own, *variants)))
+        named = " ".join(one.variant for one in variants)
+        state = state_of_sources(own.sources, folders(catalogs))
+        rows.append((name, own.dimension, own.questions or "", kinds, named, state))
+    return ("benchmark", "dimension", "questions", "kinds", "variants", "data"), rows
 
 
 def _suites(catalogs: tuple[Path, ...]) -> Listing:
