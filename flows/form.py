@@ -168,6 +168,7 @@ class EvalForm(Schema, EvalSpec):
     """In place of what benchmarks say; what is left out is as they say."""
     judges: Annotated[tuple[ModelSpec | str, ...], ShownAs(list[Named])] = ()
     baseline: Annotated[ModelSpec | str | None, ShownAs(Named | None)] = None
+    embedder: Annotated[ModelSpec | str | None, ShownAs(Named | None)] = None
     partitioner: Annotated[Step, ShownAs(_partitioners)] = "balanced"
     compute: Annotated[Compute, ShownAs(lambda: shown(Compute, "compute"))] = Compute()
     """Where models are asked; by default in the process of the run."""

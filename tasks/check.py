@@ -21,6 +21,7 @@ from tasks.context import Subject, elsewhere, resolve, resolve_others
 from tasks.divide import divide
 from tasks.execute import running
 from tasks.preview import preview
+from tasks.retrieval import check_helpers
 
 ROLES = {"judge": "`judges:`", "baseline": "`baseline:`"}
 """Who is asked beside the evaluated models, and where a spec names them."""
@@ -49,6 +50,7 @@ def check(spec: EvalSpec) -> None:
     for benchmark in benchmarks.values():
         with _named(benchmark):
             check_recipe(benchmark)
+            check_helpers(spec, benchmark)
             check_data(spec, benchmark)
     check_sandbox(spec, benchmarks.values())
 

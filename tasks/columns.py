@@ -12,6 +12,7 @@ from assay.prompt import Ask, Prompter, gold_index
 from assay.spec import Benchmark
 from assay.types import Kind, Sample, Sampling
 from storage.ledger import Ledger
+from tasks.examples import Shown
 
 
 class Drawn:
@@ -44,17 +45,17 @@ class Columns:
         self.shown: list[tuple[Any, ...]] = []
         self.examples: dict[int, Sample] = {}
 
-    def add(self, ordinal: int, sample_key: str, sample: Sample, demos: list[tuple[int, Sample]]) -> None:
-        """A sample's requests of the first round, in every replica, and its demonstrations."""
+    def add(self, ordinal: int, sample_key: str, sample: Sample, shown: Shown) -> None:
+        """A sample's requests of the first round, in every replica, and its demonstrations as they stand in them."""
         gold = self._gold(sample)
-        for ask in self.prompter.asks(sample, [demo for _, demo in demos]):
+        for ask in self.prompter.asks(sample, shown.demos):
             right = gold if ask.choice < 0 else ([0] if ask.choice in gold else [])  # of its only continuation
             told = None if right is None else orjson.dumps(right).decode()
             for replica in range(self.sampling.replicas):
                 self.add_ask(ordinal, sample_key, ask, replica, ask.turn, "subject", told, None, ask.sampling)
-        if demos:
-            self.shown.append((sample_key, [place for place, _ in demos]))
-            self.examples.update(demos)
+        if shown.wanted:
+            self.shown.append((sample_key, shown.places, shown.scores, shown.wanted))
+            self.examples.update(zip(shown.places, shown.demos, strict=True))
 
     def add_ask(
         self, ordinal: int, sample_key: str, ask: Ask, replica: int, turn: int, role: str, gold: str | None = None,
@@ -111,7 +112,11 @@ class Columns:
                 " choice, replica, ?, turn, sampling, sampling_key, seed, gold, asked_of FROM new_asked",
                 [step_key, self.round],
             )
-            con.execute("INSERT INTO shown SELECT ?, sample_key, places FROM new_shown", [step_key])
+            con.execute(
+                "INSERT INTO shown (prompted, sample_key, places, scores, wanted)"
+                " SELECT ?, sample_key, places, scores, wanted FROM new_shown",
+                [step_key],
+            )
             con.execute(
                 "INSERT INTO examples SELECT $key, place, demo FROM new_examples"
                 " WHERE place NOT IN (SELECT place FROM examples WHERE prompted = $key)",
@@ -140,5 +145,10 @@ ASKED = pa.schema(
         "sampling_key": pa.string(), "seed": pa.int64(), "gold": pa.string(), "asked_of": pa.string(),
     }
 )  # fmt: skip
-SHOWN = pa.schema({"sample_key": pa.string(), "places": pa.list_(pa.int32())})
+SHOWN = pa.schema(
+    {
+        "sample_key": pa.string(), "places": pa.list_(pa.int32()), "scores": pa.list_(pa.float64()),
+        "wanted": pa.int32(),
+    }
+)  # fmt: skip
 EXAMPLES = pa.schema({"place": pa.int32(), "demo": pa.string()})

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pyarrow as pa
 from filelock import FileLock
@@ -208,16 +209,17 @@ def resolve(spec: EvalSpec) -> tuple[dict[str, Benchmark], dict[str, Subject]]:
     Raises SpecError and ModelError for what is misspelt, missing or cannot be loaded.
     """
     benchmarks = benchmarks_of(spec)
-    return benchmarks, _described(spec, spec.models)
+    return benchmarks, described(spec, spec.models)
 
 
 def resolve_others(spec: EvalSpec) -> dict[str, dict[str, Subject]]:
     """The models that are asked about those that are evaluated, described, by role. Raises SpecError, ModelError."""
     baseline = () if spec.baseline is None else (spec.baseline,)
-    return {"judge": _described(spec, spec.judges), "baseline": _described(spec, baseline)}
+    return {"judge": described(spec, spec.judges), "baseline": described(spec, baseline)}
 
 
-def _described(spec: EvalSpec, models: Iterable[ModelSpec | str]) -> dict[str, Subject]:
+def described(spec: EvalSpec, models: Iterable[ModelSpec | str]) -> dict[str, Subject]:
+    """Models as their adapters describe them, by their keys. Raises SpecError, ModelError."""
     subjects: dict[str, Subject] = {}
     for given in models:
         model = load_model(given, spec.catalog) if isinstance(given, str) else given
@@ -250,13 +252,7 @@ def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str 
              socket.gethostname(), orjson.dumps(versions()).decode(), refresh],
         )  # fmt: skip
         for subject in (*subjects.values(), *others):
-            model, info = subject.spec, subject.info
-            con.execute(
-                "INSERT INTO models SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?"
-                " WHERE NOT EXISTS (FROM models WHERE model_key = ?)",
-                [subject.key, model.label, model.adapter, model.path, orjson.dumps(dict(info.identity)).decode(),
-                 orjson.dumps(dict(info.facts)).decode(), info.chat, model.family, model.step, subject.key],
-            )  # fmt: skip
+            record_model(con, subject)
         for benchmark in benchmarks.values():
             con.execute(
                 "INSERT INTO recipes SELECT ?, ?, ?, ?, ? WHERE NOT EXISTS (FROM recipes WHERE recipe_key = ?)",
@@ -264,6 +260,16 @@ def create(spec: EvalSpec, ledger: Ledger, refresh: bool = False, flow_run: str 
                  benchmark.model_dump_json(by_alias=True), benchmark.recipe_key],
             )  # fmt: skip
     return run_id
+
+
+def record_model(con: duckdb.DuckDBPyConnection, subject: Subject) -> None:
+    """Have a model among those that the ledger knows."""
+    model, info = subject.spec, subject.info
+    con.execute(
+        "INSERT INTO models SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (FROM models WHERE model_key = ?)",
+        [subject.key, model.label, model.adapter, model.path, orjson.dumps(dict(info.identity)).decode(),
+         orjson.dumps(dict(info.facts)).decode(), info.chat, model.family, model.step, subject.key],
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from assay.prompt import Ask, Prompter
 from assay.samples import loads, samples
 from assay.spec import Benchmark, ModelSpec
 from assay.types import Kind, Message, Sample
-from tasks.examples import chooser, pool_of
+from tasks.examples import Case, Chooser, pool_of, takes
 
 
 class Preview(NamedTuple):
@@ -30,15 +30,17 @@ class Preview(NamedTuple):
 def preview(
     benchmark: Benchmark, catalog: Sequence[Path] = (), limit: int | None = None, seed: int = 0
 ) -> Iterator[Preview]:
-    """The samples in data-set order, at most `limit` of each group, each with its requests.
+    """The samples in data-set order, at most `limit` of each group, each with its requests. No model is asked: a
+    retriever that goes by vectors finds all texts alike here.
 
     Raises DatasetError, SpecError as the steps of a run would.
     """
     rows = open_source(benchmark.sources, catalog=catalog).rows
-    prompter, choose = Prompter(benchmark), chooser(benchmark, pool_of(benchmark, catalog)[0], seed)
+    prompter, choose = Prompter(benchmark), Chooser(benchmark, pool_of(benchmark, catalog)[0], seed)
     for ordinal, prepared in enumerate(samples(benchmark, rows, limit)):
         sample = loads(prepared.fields)
-        demos = [demo for _, demo in choose(prepared.grp, prepared.sample_key, sample, ordinal)]
+        [shown] = choose([Case(ordinal, prepared.sample_key, prepared.grp, sample)])
+        demos = list(shown.arranged(benchmark.prompt.fewshot).demos)
         yield Preview(prepared.sample_key, prepared.grp, sample, demos, prompter.asks(sample, demos))
 
 
@@ -49,6 +51,8 @@ def written(benchmark: Benchmark, shown: Preview, model: ModelSpec | None = None
     Raises ModelError where the model cannot be described.
     """
     lines = [f"# {benchmark.id} {shown.sample_key}{f' ({shown.grp})' if shown.grp else ''}"]
+    if shown.demos and takes(benchmark, "embed"):
+        lines += ["## other examples stand here in a run, whose embedder says which (assay samples --prompt)"]
     for ask in shown.asks:
         messages = join_messages(ask.header, ask.messages)
         if model:

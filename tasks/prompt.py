@@ -16,8 +16,10 @@ from assay.spec import Benchmark
 from assay.template import filters_in, text_template
 from tasks.columns import Columns
 from tasks.context import Run, open_run
-from tasks.examples import Pool, chooser, pool_of
+from tasks.examples import Case, Chooser, Pool, pool_of
+from tasks.fit import Fit
 from tasks.progress import advance
+from tasks.retrieval import Helpers, aid, helpers_of
 from tasks.steps import each, step
 
 
@@ -34,29 +36,36 @@ def prompt(run: Run, name: str) -> None:
     prepared = run.key_of("prepare", name)
     fewshot = benchmark.prompt.fewshot
     pool, facts = pool_of(benchmark, run.spec.catalog)
+    helpers = helpers_of(run.spec, benchmark)
     recipe = benchmark.model_dump(mode="json", include={"prompt", "kind", "choices", "needs"})
     sampling = run.sampling(benchmark)
     code = [version_of(one) for one in (Prompter, text_template, *([retriever[fewshot.retriever]] if fewshot else []))]
-    how = [sampling.model_dump(mode="json"), run.spec.seed, facts, code, filters_in(recipe)]
+    how = [sampling.model_dump(mode="json"), run.spec.seed, facts, code, filters_in(recipe), *helpers.keys]
     if benchmark.solver != "direct":  # it has the first questions
         how += [benchmark.solver, version_of(solver[name_of(benchmark.solver)[0]])]
-    step_key = key("prompt", prepared, recipe, *how)
+    fits = fewshot is not None and fewshot.fit
     for model in run.subjects:  # the same questions to each: the first has them made, the others are linked to them
+        step_key = key("prompt", prepared, recipe, *how, *([model] if fits else []))
         with run.step("prompt", name, step_key, "asked", model) as record:
             if record.fresh:
-                record.rows = _write(run, benchmark, pool, prepared, step_key)
+                record.rows = _write(run, benchmark, pool, prepared, step_key, helpers, model if fits else None)
             else:
                 advance("prompt", record.rows)
 
 
-def _write(run: Run, benchmark: Benchmark, pool: Pool, prepared: str, step_key: str) -> int:
-    prompter, demos = Prompter(benchmark), chooser(benchmark, pool, run.spec.seed)
-    rows = 0
+def _write(
+    run: Run, benchmark: Benchmark, pool: Pool, prepared: str, step_key: str, helpers: Helpers, fitted: str | None
+) -> int:
+    """Write the requests of a benchmark, of a length that fits a model where one is named; of how many samples."""
+    prompter, sampling, rows = Prompter(benchmark), run.sampling(benchmark), 0
+    choose = Chooser(benchmark, pool, run.spec.seed, aid(run, benchmark, prompter, helpers))
+    fit = Fit(benchmark, prompter, run.models[fitted], sampling, run.spec.catalog) if fitted else None
     for chunk in _sample_chunks(run, prepared):
-        columns = Columns(benchmark, prompter, run.spec.seed, run.sampling(benchmark))
-        for ordinal, sample_key, grp, fields in chunk:
-            sample = loads(fields)
-            columns.add(ordinal, sample_key, sample, demos(grp, sample_key, sample, ordinal))
+        columns = Columns(benchmark, prompter, run.spec.seed, sampling)
+        cases = [Case(ordinal, sample_key, grp, loads(fields)) for ordinal, sample_key, grp, fields in chunk]
+        for case, shown in zip(cases, choose(cases), strict=True):
+            shown = (fit(case, shown) if fit else shown).arranged(benchmark.prompt.fewshot)
+            columns.add(case.ordinal, case.sample_key, case.sample, shown)
         columns.insert(run.ledger, step_key)
         rows += len(chunk)
         advance("prompt", len(chunk))

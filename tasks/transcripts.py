@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -13,9 +13,9 @@ from assay.reasoning import apart
 from assay.samples import loads
 from assay.solve import Exchange, Question, solve
 from assay.spec import Benchmark
-from assay.types import Message, Reply, Sample
+from assay.types import Message, Reply
 from tasks.context import Run
-from tasks.examples import chooser, pool_of
+from tasks.examples import recorded
 
 TRANSCRIPTS = """
 SELECT a.ordinal, a.sample_key, a.replica, s.fields, a.round, a.turn, a.role, r.kind, h.messages, r.messages,
@@ -31,8 +31,6 @@ WHERE list_contains($prompted, a.prompted) AND a.ordinal >= $start AND a.ordinal
 ORDER BY a.ordinal, a.replica, a.round, a.turn, a.role, asked_of
 """
 
-GROUPS = "SELECT ordinal, grp FROM samples WHERE prepared = $prepared AND ordinal >= $start AND ordinal < $end"
-
 Told = tuple[int, str, int, str, list[Message], list[Exchange]]
 """ordinal, sample key, replica, fields, the prompt, the exchanges."""
 
@@ -40,34 +38,23 @@ Told = tuple[int, str, int, str, list[Message], list[Exchange]]
 def transcripts(run: Run, benchmark: Benchmark, model: str, prompted: list[str]) -> Iterator[list[Told]]:
     """The transcripts of a benchmark's samples in chunks; a sample with an open or failed request is left out."""
     prepared = run.key_of("prepare", benchmark.id)
-    prompts, delimiter = _prompts(run, benchmark), len(benchmark.prompt.delimiter)
+    prompter, delimiter = Prompter(benchmark), len(benchmark.prompt.delimiter)
+    demos = recorded(run.ledger, run.key_of("prompt", benchmark.id, model))
     with run.ledger.read() as con:
         (count,) = con.execute("SELECT count(*) FROM samples WHERE prepared = ?", [prepared]).fetchall()[0]
     for start in range(0, count, CHUNK):
         place = {"prepared": prepared, "start": start, "end": start + CHUNK}
         with run.ledger.read() as con:
             rows = con.execute(TRANSCRIPTS, {"model": model, "prompted": prompted, **place}).fetchall()
-            groups = dict(con.execute(GROUPS, place).fetchall())
         told = []
         for (ordinal, replica), group in groupby(rows, key=lambda row: (row[0], row[2])):
             turns = list(group)
             if all(row[11] is not None for row in turns):
                 sample_key, fields = turns[0][1], turns[0][3]
-                prompt = prompts(groups[ordinal], sample_key, loads(fields), ordinal)
+                prompt = prompter.messages(loads(fields), demos.get(sample_key, ()))
                 exchanges = [_exchange(run, row, delimiter) for row in turns]
                 told.append((ordinal, sample_key, replica, fields, prompt, exchanges))
         yield told
-
-
-def _prompts(run: Run, benchmark: Benchmark) -> Callable[[str, str, Sample, int], list[Message]]:
-    """A function from a sample's group, key, fields and ordinal to the prompt that the template makes of it."""
-    prompter = Prompter(benchmark)
-    demos = chooser(benchmark, pool_of(benchmark, run.spec.catalog)[0], run.spec.seed)
-
-    def prompt(grp: str, sample_key: str, sample: Sample, ordinal: int) -> list[Message]:
-        return prompter.messages(sample, [demo for _, demo in demos(grp, sample_key, sample, ordinal)])
-
-    return prompt
 
 
 def _exchange(run: Run, row: tuple[Any, ...], delimiter: int) -> Exchange:
