@@ -124,14 +124,14 @@ class Spans:
     def slide(self, one: Asked, tokens: Tokens) -> None:
         """Windows that overlap, each a stride further, of which only the tokens are scored that no earlier one holds.
 
-        Those of transformers' guide to perplexity and OpenCompass's SWCE inferencer; the text's first token is scored
-        too, after the token that begins a text.
+        Those of transformers' guide to perplexity and OpenCompass's SWCE inferencer, but each token is scored: the
+        text's first after the token that begins a text, a window's first after the last of the one before.
         """
         sampling, done = one.request.sampling, 0
         window = min(sampling.window or self.max_length, self.max_length)
         for start in range(0, len(tokens), min(sampling.stride, window)):
             end = min(start + window, len(tokens))
-            self.add(one, tokens[start:done] if start else [self.texts.start()], tokens[done:end])
+            self.add(one, tokens[min(start, done - 1) : done] if start else [self.texts.start()], tokens[done:end])
             one.input_tokens, done = len(tokens), end
             if end == len(tokens):
                 return
