@@ -17,6 +17,8 @@ import assay.extract_refusal
 import assay.extract_text
 import assay.game24
 import assay.generate
+import assay.generate_long
+import assay.generate_ruler
 import assay.judge
 import assay.latex_filters
 import assay.metrics
@@ -29,8 +31,8 @@ import assay.metrics_vote
 import assay.open_answers
 import assay.partition
 import assay.readers
-import assay.readers_lists
 import assay.readers_code
+import assay.readers_lists
 import assay.readers_reasoning
 import assay.readers_safety
 import assay.readers_tools
@@ -52,6 +54,7 @@ import assay.score_judge
 import assay.score_languages
 import assay.score_law
 import assay.score_likelihood
+import assay.score_maths
 import assay.score_overlap
 import assay.score_spans
 import assay.score_text

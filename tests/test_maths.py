@@ -183,3 +183,12 @@ def test_scorers_say_by_which_way_they_found_it() -> None:
 def test_a_timeout_is_not_equal_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maths, "equal", lambda *asked: Verdict(False, "timeout"))
     assert scorer["math_match"]("2", {"target": "3"}) == Scored(0.0, detail="timeout")
+
+
+def test_what_is_right_must_be_readable() -> None:
+    assert maths.equal("math_verify", "obviously, nothing", "$4$") == Verdict(False, maths.UNREADABLE)
+    for name, solution in (("math_verify", "obviously, nothing"), ("math_verify_opencompass", "\\boxed{}")):
+        given = scorer[name]("so $\\boxed{4}$", {"solution": solution})
+        assert given == Scored(None, detail=maths.UNREADABLE)
+    assert scorer["math_match"]("4", {"target": "$$"}) == Scored(0.0, detail=maths.UNREADABLE)
+    assert scorer["math_verify"]("nothing", {"solution": "$4$"}) == Scored(0.0, detail="math_verify")
