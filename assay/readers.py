@@ -39,15 +39,24 @@ def xml(path: Path, tag: str) -> Iterator[dict[str, Any]]:
 def trivia(path: Path, encoding: str = "utf-8") -> Iterator[dict[str, Any]]:
     """OpenTriviaQA's blocks `#Q question`, `^ answer`, `A choice`, `B choice` …: `question`, `answer`, `choices`.
 
-    A question may go on over lines, up to the answer.
+    A question may go on over lines, up to the answer. A line that is not in the encoding is in Windows-1252: the files
+    were put together from both.
     """
-    for block in re.split(r"^#Q ", path.read_text(encoding=encoding), flags=re.MULTILINE)[1:]:
+    text = "\n".join(_decoded(line, encoding) for line in path.read_bytes().splitlines())
+    for block in re.split(r"^#Q ", text, flags=re.MULTILINE)[1:]:
         question, found, rest = block.partition("\n^")
         if not found:
             raise ValueError(f"the question {question.strip()!r:.80} has no line of its answer (^)")
         answer, _, choices = rest.partition("\n")
         listed = [line[1:].strip() for line in choices.splitlines() if re.match(r"[A-Z]( |$)", line)]
         yield {"question": " ".join(question.split()), "answer": answer.strip(), "choices": listed}
+
+
+def _decoded(line: bytes, encoding: str) -> str:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return line.decode("cp1252")
 
 
 @reader
