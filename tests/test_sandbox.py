@@ -41,7 +41,10 @@ FILES = "import json, part.words as w, numpy\nprint(w.WORD, __file__.endswith('m
 
 Check = Callable[[Sequence[Outcome]], object]
 CASES: dict[str, tuple[tuple[Program, ...], Check]] = {
-    "says": ((python("print('hi')"),), lambda o: (o[0].end, o[0].code, o[0].stdout, o[0].stderr) == ("exit", 0, "hi\n", "")),
+    "says": (
+        (python("print('hi')"),),
+        lambda o: (o[0].end, o[0].code, o[0].stdout, o[0].stderr) == ("exit", 0, "hi\n", ""),
+    ),
     "exit": ((python("raise SystemExit(3)"),), lambda o: (o[0].end, o[0].code) == ("exit", 3)),
     "last words": ((python("import sys\nsys.exit('no')"),), lambda o: (o[0].code, o[0].stderr) == (1, "no\n")),
     "traceback": (
@@ -66,7 +69,10 @@ CASES: dict[str, tuple[tuple[Program, ...], Check]] = {
         (python("print(1, flush=True)\nimport time\ntime.sleep(60)", wall=0.3),),
         lambda o: (o[0].end, o[0].stdout) == ("wall", "1\n") and 0.3 <= o[0].seconds < 5,
     ),
-    "cpu": ((python("while True: pass", cpu=1, wall=20),), lambda o: (o[0].end, o[0].code) == ("signal", signal.SIGXCPU)),
+    "cpu": (
+        (python("while True: pass", cpu=1, wall=20),),
+        lambda o: (o[0].end, o[0].code) == ("signal", signal.SIGXCPU),
+    ),
     "crash": (
         (python("import ctypes\nctypes.string_at(0)"),),
         lambda o: (o[0].end, o[0].code) == ("signal", signal.SIGSEGV),
@@ -83,7 +89,10 @@ CASES: dict[str, tuple[tuple[Program, ...], Check]] = {
     ),
     "memory": ((python("x = bytearray(300 << 20)", memory=200),), lambda o: "MemoryError" in o[0].stderr),
     "file size": ((python("open('f', 'wb').write(bytes(3 << 20))", scratch=2),), lambda o: "OSError" in o[0].stderr),
-    "no such program": ((command("nothere"),), lambda o: o[0].end == "failed" and "nothere: No such file" in o[0].stderr),
+    "no such program": (
+        (command("nothere"),),
+        lambda o: o[0].end == "failed" and "nothere: No such file" in o[0].stderr,
+    ),
     "two": (
         (python(ASK), python(ADD)),
         lambda o: (o[0].end, o[0].stderr, o[0].stdout, o[1].stdout) == ("exit", "got 7\n", "", ""),
@@ -92,7 +101,10 @@ CASES: dict[str, tuple[tuple[Program, ...], Check]] = {
         (python(ASK), python(ADD + "\nimport time\ntime.sleep(60)")),
         lambda o: o[0].stderr == "got 7\n" and (o[1].end, o[1].code) == ("signal", signal.SIGKILL),
     ),
-    "the other one is gone": ((python(ASK), python("input()\n1/0")), lambda o: o[0].stderr == "got \n" and o[1].code in (1, 9)),
+    "the other one is gone": (
+        (python(ASK), python("input()\n1/0")),
+        lambda o: o[0].stderr == "got \n" and o[1].code in (1, signal.SIGKILL),
+    ),
     "the other one is late": (
         (python(ASK, wall=20), python("import time\ntime.sleep(60)", wall=0.3)),
         lambda o: o[0].stderr == "got \n" and o[1].end == "wall",

@@ -17,10 +17,10 @@ _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _X86_64, _X32 = 0xC000003E, 0x40000000
 _NEWEST = 463
 """System calls from this number on are unknown to the list below."""
-_AF_UNIX, _TIOCSTI, _TIOCLINUX = 1, 0x5412, 0x541C
+_AF_UNIX, _ITSELF, _TIOCSTI, _TIOCLINUX = 1, 0, 0x5412, 0x541C
 _NEW_NAMESPACES = 0x7E020080
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, and NEWTIME."""
-_CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _IOCTL = 56, 435, 41, 53, 16
+_CLONE, _CLONE3, _SOCKET, _SOCKETPAIR, _IOCTL, _PRLIMIT = 56, 435, 41, 53, 16, 302
 
 _DENIED = {
     # other processes' memory and handles
@@ -67,6 +67,7 @@ def program() -> bytes:
     code += _where(_CLONE, _FIRST, [(_ANY_BIT, 0, 1, _NEW_NAMESPACES), (_RETURN, 0, 0, _ERROR | EPERM)])
     for number in (_SOCKET, _SOCKETPAIR):
         code += _where(number, _FIRST, [(_EQUAL, 1, 0, _AF_UNIX), (_RETURN, 0, 0, _ERROR | EPERM)])
+    code += _where(_PRLIMIT, _FIRST, [(_EQUAL, 1, 0, _ITSELF), (_RETURN, 0, 0, _ERROR | EPERM)])
     for request in (_TIOCSTI, _TIOCLINUX):
         code += _where(_IOCTL, _SECOND, [(_EQUAL, 0, 1, request), (_RETURN, 0, 0, _ERROR | EPERM)])
     code.append((_RETURN, 0, 0, _ALLOW))
