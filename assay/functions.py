@@ -22,6 +22,7 @@ import assay.generate_ruler
 import assay.judge
 import assay.latex_filters
 import assay.metrics
+import assay.metrics_bias
 import assay.metrics_circular
 import assay.metrics_corpus
 import assay.metrics_judge
@@ -51,6 +52,7 @@ import assay.score_drop
 import assay.score_exams
 import assay.score_greedy
 import assay.score_judge
+import assay.score_labels
 import assay.score_languages
 import assay.score_law
 import assay.score_likelihood
@@ -58,6 +60,7 @@ import assay.score_maths
 import assay.score_overlap
 import assay.score_spans
 import assay.score_text
+import assay.score_truthful
 import assay.solve
 import assay.solve_dialogue
 import assay.solve_game24
