@@ -39,6 +39,13 @@ def exam_letters(reply: Reply, sample: Sample, options: str = "ABCD") -> Extract
     return Extracted(None, f"{len(letters)} letters for {parts} parts", "ambiguous")
 
 
+@extractor
+def marked_answers(reply: Reply, sample: Sample) -> str | None:
+    """What stands between each 【答案】 and `<eoa>`, the next mark or the end, a line each (GAOKAO-Bench)."""
+    found = re.findall(r"[【\[](?:正确)?答案[】\]]\s*[:：]*(.*?)(?=<eoa>|【|\Z)", reply.text, re.DOTALL)
+    return "\n".join(filter(None, map(str.strip, found))) or None
+
+
 @lru_cache(maxsize=16)
 def _letters(options: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """A letter; a run of letters that is said to be the answer; a first line that is one."""
