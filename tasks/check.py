@@ -27,6 +27,8 @@ ROLES = {"judge": "`judges:`", "baseline": "`baseline:`"}
 """Who is asked beside the evaluated models, and where a spec names them."""
 CHOICES = ("loglikelihood", "choice")
 """The kinds whose replies have log-probabilities of choices."""
+OF_CHOICES = {"choice_sums", "prompt_means", "token_means", "mutual_information", "choice_probabilities"}
+"""The extractors that read these."""
 
 
 def check(spec: EvalSpec) -> None:
@@ -43,9 +45,9 @@ def check(spec: EvalSpec) -> None:
             adapter.ready(subject.spec)
     divide(COLUMNS.empty_table(), spec.partitioner)
     for benchmark in benchmarks.values():
-        check_sampling(spec, benchmark)
+        sampling = check_sampling(spec, benchmark)
         for subject in subjects.values():
-            check_model(benchmark, subject)
+            check_model(benchmark, subject, sampling)
         check_roles(benchmark, others)
     for benchmark in benchmarks.values():
         with _named(benchmark):
@@ -69,12 +71,13 @@ def check_sampling(spec: EvalSpec, benchmark: Benchmark) -> Sampling:
     return sampling
 
 
-def check_model(benchmark: Benchmark, subject: Subject) -> None:
+def check_model(benchmark: Benchmark, subject: Subject, sampling: Sampling) -> None:
     """Raise ModelError where a model cannot answer a benchmark's requests."""
     info, label = subject.info, subject.spec.label
     if benchmark.kind not in info.kinds:
         raise ModelError(f"{benchmark.id} asks for {benchmark.kind}, and {label} can {', '.join(sorted(info.kinds))}")
-    if missing := set(benchmark.needs) - info.needs:
+    windows = {"windows"} if benchmark.kind == "rolling" and sampling.stride else set()
+    if missing := (set(benchmark.needs) | windows) - info.needs:
         given = ", ".join(sorted(info.needs)) or "no extras"
         raise ModelError(f"{benchmark.id} needs {', '.join(sorted(missing))}, and {label} gives {given}")
 
@@ -93,7 +96,7 @@ def check_roles(benchmark: Benchmark, others: Mapping[str, Mapping[str, Subject]
 def check_recipe(benchmark: Benchmark) -> None:
     """Raise SpecError where a recipe names a function or an option that is not there, or one for another kind."""
     for reading in readings(benchmark):
-        if {"choice_sums", "prompt_means"} & set(reading.functions) and benchmark.kind not in CHOICES:
+        if OF_CHOICES & set(reading.functions) and benchmark.kind not in CHOICES:
             raise SpecError(f"{reading.filter} wants kind {' or '.join(CHOICES)}, and this asks for {benchmark.kind}")
     scorings(benchmark)
     name, options = name_of(benchmark.solver)

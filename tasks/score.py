@@ -41,9 +41,9 @@ def score(run: Run, name: str, model: str) -> None:
     """Have the scores of a model on a benchmark in the ledger. Raises SpecError where a scorer fails on a sample."""
     predicted = run.key_of("postprocess", name, model)
     by_filter: dict[str, dict[str, Scoring]] = {}
-    for one in scorings(run.benchmarks[name]):
+    for one in sorted(scorings(run.benchmarks[name]), key=lambda one: one.keeps):
         by_filter.setdefault(one.filter, {})[one.scorer] = one
-    versions = [(s.filter, s.scorer, version_of(s.function)) for s in scorings(run.benchmarks[name])]
+    versions = [(s.filter, s.scorer, version_of(s.function), s.keeps) for s in scorings(run.benchmarks[name])]
     executed = run.keys.get(("execute", name, model, 0))
     step_key = key("score", predicted, versions, *([executed] if executed else []))
     with run.step("score", name, step_key, "scores", model) as record:
@@ -85,9 +85,16 @@ def _scores(
     for one in by_filter.get(filter_, {}).values():
         ran = ends.get((ordinal, replica, filter_, one.scorer), [])
         given = score_of(name, one, ran if found is not None and jobs_of(one.function) else found, sample)
-        detail = None if given.detail is None else orjson.dumps(given.detail).decode()
+        told = _with_answer(given.detail, found) if one.keeps else given.detail
+        detail = None if told is None else orjson.dumps(told).decode()
         result.append((ordinal, sample_key, replica, filter_, one.scorer, given.value, given.weight, detail))
     return result
+
+
+def _with_answer(detail: Any, found: Any) -> dict[str, Any]:
+    """What was read, beside what the scorer tells itself."""
+    own = detail if isinstance(detail, dict) else {} if detail is None else {"detail": detail}
+    return own | {"answer": found}
 
 
 def score_of(name: str, one: Scoring, found: Any, sample: dict[str, Any]) -> Scored:
