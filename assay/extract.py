@@ -93,7 +93,9 @@ def choice_sums(reply: Reply, sample: Sample) -> Extracted | None:
     Where a server did not tell the probabilities of all choices, the method is how it chose, as the reply's `finish`.
     """
     found = by_choice(reply.sums, reply.choices)
-    return found and Extracted(found, reply.finish or "choice_sums", "ok" if reply.finish in EXACT else "fallback")
+    if found is None:
+        return None
+    return Extracted(found, reply.finish or "choice_sums", "ok" if reply.finish in EXACT else "fallback")
 
 
 @extractor
