@@ -7,6 +7,7 @@ from pathlib import Path
 
 import assay.calls
 import assay.execute_code
+import assay.execute_languages
 import assay.extract_answers
 import assay.extract_code
 import assay.extract_judge
@@ -34,6 +35,7 @@ import assay.partition
 import assay.readers
 import assay.readers_code
 import assay.readers_lists
+import assay.readers_judged
 import assay.readers_reasoning
 import assay.readers_safety
 import assay.readers_tools

@@ -18,6 +18,7 @@ from assay.extract import run_chain
 from assay.reasoning import apart
 from assay.score import scorer
 from assay.solve import Exchange, Question, asks, solver
+from assay.solve_dialogue import dialogue
 from assay.spec import Step
 from assay.template import text_template
 from assay.types import Judgement, Message, Reply, Sample, Sampling
@@ -36,6 +37,7 @@ def judged(
     other: str | None = None,
     orders: Literal["one", "both"] = "one",
     turns: str | None = None,
+    mode: str = "every",
     each: Literal["last", "every"] = "last",
     unless: Mapping[str, Any] | None = None,
     max_tokens: int = 2048,
@@ -45,20 +47,17 @@ def judged(
     `template` (and `system`) is what a judge is asked, over the sample's fields and `answer`, `answers` (of all turns),
     `turn` (from 0), and where two answers are compared `first` and `second`: the answer and `other`, a field of the
     sample, and where `orders` is both the same once more the other way round (Zheng et al. 2023,
-    https://arxiv.org/abs/2306.05685). `turns` names the field with the user's turns, of which the prompt's is the
-    first; `each: every` has each turn judged. `unless: {extract: …, score: …}` is a cascade: no judge is asked about an
-    answer that this rule finds right.
+    https://arxiv.org/abs/2306.05685). `turns` names the field with a dialogue, which is held in a `mode` of the solver
+    `dialogue`; `each: every` has each turn judged. `unless: {extract: …, score: …}` is a cascade: no judge is asked
+    about an answer that this rule finds right.
     """
-    own = _texts(transcript, "subject")
-    asked: list[str] = list(sample[turns]) if turns else [""]
-    if len(own) < len(asked):
-        return [_next(prompt, own, asked)]
-    if any(e.question.role == "judge" for e in transcript):
-        return _with_judgements(transcript)
-    if unless and own and _right(unless, transcript[-1].reply, sample):
-        return _with_judgements(transcript)
+    given = _answered(sample, prompt, transcript, "subject", turns, mode)
+    if not isinstance(given, Reply):
+        return given
+    if any(e.question.role == "judge" for e in transcript) or (unless and _right(unless, given, sample)):
+        return _with_judgements(given, transcript)
     against = None if other is None else [str(sample[other])]
-    return _questions(sample, own, against, template, system, orders, each, max_tokens)
+    return _questions(sample, _texts(given), against, template, system, orders, each, max_tokens)
 
 
 @solver
@@ -71,32 +70,35 @@ def compared(
     system: str = "",
     orders: Literal["one", "both"] = "both",
     turns: str | None = None,
+    mode: str = "every",
     max_tokens: int = 4096,
 ) -> Sequence[Question] | Reply:
     """The answer, with what each judge of the run wrote about it and the baseline's, in both orders; as `judged`."""
-    own, base = _texts(transcript, "subject"), _texts(transcript, "baseline")
-    asked: list[str] = list(sample[turns]) if turns else [""]
-    open_ = [_next(prompt, own, asked)] if len(own) < len(asked) else []
-    if own and len(base) < len(asked):  # the first questions are to the model that is evaluated
-        open_.append(replace(_next(prompt, base, asked), role="baseline"))
-    if open_:
+    given = _answered(sample, prompt, transcript, "subject", turns, mode)
+    base = _answered(sample, prompt, transcript, "baseline", turns, mode)
+    open_ = [] if isinstance(given, Reply) else list(given)
+    if transcript and not isinstance(base, Reply):  # the first questions are to the model that is evaluated
+        open_ += [replace(question, role="baseline") for question in base]
+    if open_ or not isinstance(given, Reply) or not isinstance(base, Reply):
         return open_
     if any(e.question.role == "judge" for e in transcript):
-        return _with_judgements(transcript)
-    return _questions(sample, own, base, template, system, orders, "last", max_tokens)
+        return _with_judgements(given, transcript)
+    return _questions(sample, _texts(given), _texts(base), template, system, orders, "last", max_tokens)
 
 
-def _texts(transcript: Sequence[Exchange], role: str) -> list[str]:
-    """What somebody answered so far, without the reasoning, turn by turn."""
-    return [apart(e.reply).text.strip() for e in transcript if e.question.role == role]
+def _answered(
+    sample: Sample, prompt: Sequence[Message], transcript: Sequence[Exchange], role: str, turns: str | None, mode: str
+) -> Sequence[Question] | Reply:
+    """What somebody is to be asked next, or all that they answered."""
+    own = [replace(e, question=replace(e.question, role="subject")) for e in transcript if e.question.role == role]
+    if turns:
+        return dialogue(sample, prompt, own, mode, turns)
+    return own[-1].reply if own else [Question(prompt)]
 
 
-def _next(prompt: Sequence[Message], said: Texts, asked: Texts) -> Question:
-    """The dialogue's next turn, with what was said before it."""
-    dialogue = list(prompt)
-    for answer, turn in zip(said, asked[1:], strict=False):
-        dialogue += [{"role": "assistant", "content": answer}, {"role": "user", "content": turn}]
-    return Question(dialogue)
+def _texts(reply: Reply) -> list[str]:
+    """What somebody answered, without the reasoning, turn by turn."""
+    return [apart(one).text.strip() for one in reply.turns or [reply]]
 
 
 def _questions(
@@ -135,7 +137,6 @@ def _right(rule: Mapping[str, Any], reply: Reply, sample: Sample) -> bool:
     return found.value is not None and bool(scorer[name](found.value, sample, **(options or {})) == 1)
 
 
-def _with_judgements(transcript: Sequence[Exchange]) -> Reply:
-    last = [e.reply for e in transcript if e.question.role == "subject"][-1]
+def _with_judgements(given: Reply, transcript: Sequence[Exchange]) -> Reply:
     said = [(e, apart(e.reply)) for e in transcript if e.question.role == "judge"]
-    return replace(last, judgements=[Judgement(e.by, e.turn, reply.text.strip(), reply.finish) for e, reply in said])
+    return replace(given, judgements=[Judgement(e.by, e.turn, reply.text.strip(), reply.finish) for e, reply in said])

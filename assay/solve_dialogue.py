@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from assay.errors import SpecError
+from assay.reasoning import apart
 from assay.solve import Exchange, Question, solver
 from assay.types import Message, Reply, Sample
 
@@ -39,7 +40,7 @@ def dialogue(
     said = list(prompt)
     for reply, before, place in zip(replies, users, users[1:], strict=False):
         between = [turn for turn in turns[before + 1 : place + 1] if turn["role"] != "assistant"]
-        said += [{"role": "assistant", "content": reply.text}, *between]
+        said += [{"role": "assistant", "content": apart(reply).text}, *between]
     return [Question(said)]
 
 

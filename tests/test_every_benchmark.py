@@ -22,7 +22,7 @@ from assay.catalog import benchmark_ids, load_benchmark
 from assay.extract import run_chain
 from assay.functions import load_functions
 from assay.prompt import Prompter, gold_index
-from assay.reading import readings, scorings
+from assay.reading import name_of, readings, scorings
 from assay.solve import roles_of
 from assay.spec import Benchmark
 from assay.types import Judgement, Reply, Scored
@@ -90,7 +90,7 @@ def _choose(benchmark: Benchmark, shown: Preview, right: bool) -> Reply:
 
 def _judged(benchmark: Benchmark, best: bool | None) -> Reply:
     """A reply about which a judge says the best, the worst, or nothing that can be read."""
-    ((name, options),) = next(iter(benchmark.extract.values()))[-1].items()  # type: ignore[union-attr]
+    name, options = name_of(next(iter(benchmark.extract.values()))[-1])  # type: ignore[arg-type]
     if best is None:
         return Reply("?", judgements=[Judgement("j", 0, "Hard to say.")])
     if name == "rating":
@@ -108,7 +108,7 @@ def _judged(benchmark: Benchmark, best: bool | None) -> Reply:
 
 def _as(label: str, pattern: str) -> str:
     """A label in the form that a pattern finds."""
-    written = pattern.replace(r"\[", "[").replace(r"\]", "]")
+    written = pattern.replace(r"\[", "[").replace(r"\]", "]").removesuffix(r"\Z")
     return re.sub(r"\(.*\)", lambda _: label, written, count=1) if pattern else label
 
 

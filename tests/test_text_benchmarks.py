@@ -27,8 +27,6 @@ from tasks.preview import preview
 load_functions()
 pytestmark = needs_data
 
-COUNTS = {"gsm8k": 1319, "math500": 500, "bbh": 6511, "lambada": 5153, "wikitext2": 62, "ifeval": 541}
-
 JANET = (
     "Janet\u2019s ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes muffins for her"
     " friends every day with four. She sells the remainder at the farmers' market daily for $2 per fresh duck egg. How"
@@ -58,13 +56,6 @@ def asked(id: str, group: str = "") -> tuple[list[str], list[str]]:
     shown = next(p for p in preview(load_benchmark(id), limit=1) if not group or p.grp == group)
     (ask,) = shown.asks
     return [str(message["content"]) for message in join_messages(ask.header, ask.messages)], ask.continuations
-
-
-@pytest.mark.parametrize("name", COUNTS)
-def test_every_question_is_there_once(name: str) -> None:
-    benchmark = load_benchmark(name)
-    found = [one.sample_key for one in samples(benchmark, open_source(benchmark.sources).rows)]
-    assert len(found) == len(set(found)) == COUNTS[name]
 
 
 def test_big_bench_has_27_tasks_and_each_its_own_three_examples() -> None:
