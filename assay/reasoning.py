@@ -31,7 +31,9 @@ def apart(reply: Reply) -> Reply:
 
 def divide(text: str, start: re.Pattern[str], end: re.Pattern[str]) -> tuple[str, str, bool]:
     """The thoughts of a text, the rest without them, and whether the last thought was ended."""
-    thoughts, rest, place = [], [], 0
+    thoughts: list[str] = []
+    rest: list[str] = []
+    place = 0
     for found in end.finditer(text):
         opened = start.search(text, place, found.start())
         if opened is None:  # what was kept until here was thought too
