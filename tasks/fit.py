@@ -44,7 +44,7 @@ class Fit:
         tokens, room = max(over)
         raise SpecError(
             f"{self.benchmark.id}: the question {case.sample_key} alone is {tokens} tokens long, and"
-            f" {self.subject.spec.label} has room for {room} of the {limit} that it sees"
+            f" {self.subject.spec.label} has room for {room}"
         )
 
     def _room(self, ask: Ask, limit: int) -> int:
