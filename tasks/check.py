@@ -48,7 +48,8 @@ def check(spec: EvalSpec) -> None:
         sampling = check_sampling(spec, benchmark)
         for subject in subjects.values():
             check_model(benchmark, subject, sampling)
-        check_roles(benchmark, others)
+        with _named(benchmark):
+            check_roles(benchmark, others)
     for benchmark in benchmarks.values():
         with _named(benchmark):
             check_recipe(benchmark)
@@ -83,7 +84,7 @@ def check_model(benchmark: Benchmark, subject: Subject, sampling: Sampling) -> N
 
 
 def check_roles(benchmark: Benchmark, others: Mapping[str, Mapping[str, Subject]]) -> None:
-    """Raise SpecError where a benchmark asks a judge or a baseline and there is none, ModelError where it only scores."""
+    """Raise SpecError where a benchmark asks a judge or baseline and there is none, ModelError where it cannot write."""
     for role in roles_of(benchmark):
         if not others[role]:
             flag = f"--{role} MODEL, or {ROLES[role]} in the spec"

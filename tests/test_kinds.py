@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from api_server import ApiServer, distribution
 from columns import scores
 from conftest import STORIES, needs_stories
 from hypothesis import given
@@ -224,6 +225,72 @@ def test_a_run_with_votes(tmp_path: Path, server: Any) -> None:
     assert found["maj@9"] == pytest.approx(sum(right) / 6)
     assert found["exact_match"] == pytest.approx(sum(one.count("cat") for one in answers) / 54)
     assert [answer for (answer,) in details] == [None if v is None else json.loads(v) for _, v in given]
+
+
+CHOSEN: dict[str, Any] = {
+    "dimension": "knowledge",
+    "sources": [{"files": {"path": "chosen.jsonl"}}],
+    "sample": {"input": "question", "choices": "choices", "target": "answer"},
+    "prompt": {"template": "{{ input }}\nAnswer:"},
+    "kind": "loglikelihood",
+    "choices": "{{ choices }}",
+    "score": ["acc", "acc_norm", "acc_mutual_info"],
+    "solver": {"neutral": {"context": "Answer:"}},
+    "variants": {"letters": {"kind": "choice", "choices": ["A", "B"], "score": ["acc"], "solver": "direct"}},
+}
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Path:
+    """A catalogue with twelve questions of two choices each; three pairs of choices come again and again."""
+    folder = tmp_path / "chosen"
+    folder.mkdir()
+    (folder / "chosen.yaml").write_text(yaml.safe_dump(CHOSEN, sort_keys=False))
+    words = ["red", "a long way", "über"]
+    asked = [
+        {"question": f"{i}?", "choices": [words[i % 3], words[(i + 1) % 3]], "answer": words[i % 3]} for i in range(12)
+    ]
+    (folder / "chosen.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    return folder
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_against_a_neutral_context_asks_for_it_once(tmp_path: Path, chosen: Path) -> None:
+    spec = {"models": ["echo:random"], "benchmarks": ["chosen"], "catalog": [str(chosen)]}
+    assert run_spec(make_spec(spec), tmp_path / "l.duckdb") == 0
+    with Ledger(tmp_path / "l.duckdb").read() as con:
+        asked = con.execute("SELECT round, count(*), count(DISTINCT request_key) FROM asked GROUP BY 1 ORDER BY 1")
+        assert asked.fetchall() == [(0, 12, 12), (1, 12, 3)]
+        sums = con.execute(
+            "SELECT a.ordinal, a.round, c.sums FROM asked a JOIN completions c USING (request_key) ORDER BY ALL"
+        ).fetchall()
+        found = dict(con.execute("SELECT metric, value FROM leaderboard").fetchall())
+    told = {(ordinal, round_): values for ordinal, round_, values in sums}
+    pairs = [(np.array(told[i, 0]), np.array(told[i, 1])) for i in range(12)]
+    texts = [["red", "a long way", "über"][(i + j) % 3] for i in range(12) for j in range(2)]
+    lengths = np.array([len(text) for text in texts]).reshape(12, 2)
+    assert found["acc"] == pytest.approx(np.mean([one.argmax() == 0 for one, _ in pairs]))
+    assert found["acc_norm"] == pytest.approx(
+        np.mean([(p[0] / n).argmax() == 0 for p, n in zip(pairs, lengths, strict=True)])
+    )
+    assert found["acc_mutual_info"] == pytest.approx(np.mean([(one - two).argmax() == 0 for one, two in pairs]))
+
+
+@pytest.mark.usefixtures("prefect_server", "hurried")
+@pytest.mark.parametrize(("able", "told"), [(True, ("top_logprobs", "ok")), (False, ("constrained", "fallback"))])
+def test_a_run_on_a_chat_says_how_choices_were_told(tmp_path: Path, chosen: Path, able: bool, told: Any) -> None:
+    with ApiServer(logprobs=able) as server:
+        model = {"adapter": "openai", "path": "toy", "options": {"base_url": server.url}}
+        recipe = CHOSEN | {"sample": {"input": "question", "target": "{{ 0 }}"}}
+        (chosen / "chosen.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
+        spec = {"models": [model], "benchmarks": ["chosen@letters"], "catalog": [str(chosen)], "limit": 3}
+        assert run_spec(make_spec(spec), tmp_path / "l.duckdb") == 0
+    with Ledger(tmp_path / "l.duckdb").read() as con:
+        assert con.execute("SELECT DISTINCT method, status FROM predictions").fetchall() == [told]
+        assert con.execute("SELECT DISTINCT finish FROM completions").fetchall() == [told[:1]]
+        [(value,)] = con.execute("SELECT value FROM leaderboard").fetchall()
+    after = distribution("\n")
+    assert value == float(after[" A"] >= after[" B"])
 
 
 TEXT = (
