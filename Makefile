@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VLLM := .venv-vllm
 
-.PHONY: setup run cluster check test bench clean
+.PHONY: setup run cluster check test docs bench clean
 .DEFAULT_GOAL := setup
 
 setup: $(READY)
@@ -34,6 +34,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+# the page of all benchmarks, from their files
+docs: setup
+	$(BIN)/python -m flows.page
 
 # make test-server, test-gpu, test-network: the tests under that mark, which `make test` leaves out
 test-%: setup

@@ -10,6 +10,7 @@ import numpy as np
 from assay.design import Floats
 from assay.errors import SpecError
 from assay.metrics import metric, once, resampled
+from assay.registry import other_scale
 from assay.types import Scores
 
 
@@ -34,6 +35,7 @@ def _biases(scores: Scores, condition: Literal["ambig", "disambig"]) -> Callable
 
 
 @metric
+@other_scale
 @resampled(_biases)
 def bias(scores: Scores, condition: Literal["ambig", "disambig"]) -> float:
     """BBQ's bias score (Parrish et al. 2022, arXiv:2110.08193): 2 · biased answers / answers that name somebody - 1,
@@ -58,6 +60,7 @@ def _drops(scores: Scores, before: str = "original", after: str = "perturbed") -
 
 
 @metric
+@other_scale
 @resampled(_drops)
 def drop(scores: Scores, before: str = "original", after: str = "perturbed") -> float:
     """How much of the mean over the groups with one word in their names is lost in those with another: AdvGLUE's drop

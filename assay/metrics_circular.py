@@ -12,6 +12,7 @@ from assay.design import Floats, design
 from assay.errors import SpecError
 from assay.metrics import metric, resampled
 from assay.metrics_units import Units, units
+from assay.registry import other_scale
 from assay.statistics import average
 from assay.types import Figure, Scores
 
@@ -92,6 +93,7 @@ def _priors(scores: Scores, place: int) -> Callable[[Floats], Floats]:
 
 
 @metric
+@other_scale
 @resampled(_priors)
 def circular_prior(scores: Scores, place: int) -> Figure:
     """The share of answers that pick a place: without a liking for it one of the number of choices, since the right

@@ -14,6 +14,7 @@ import numpy as np
 from assay.design import Floats
 from assay.errors import SpecError
 from assay.metrics import metric, once, resampled
+from assay.registry import other_scale
 from assay.types import Scores
 
 
@@ -72,6 +73,7 @@ def chrf(scores: Scores, words: int = 0) -> float:
 
 
 @metric
+@other_scale
 @resampled(_ters)
 def ter(scores: Scores, asian: bool = False, normalized: bool = False) -> float:
     """Edits and shifts over reference words (Snover et al. 2006): less is better. `asian` divides characters."""

@@ -10,6 +10,7 @@ import numpy as np
 from assay.design import Floats
 from assay.errors import SpecError
 from assay.metrics import metric, once, resampled
+from assay.registry import other_scale
 from assay.types import Scores
 
 
@@ -103,6 +104,7 @@ def _eces(scores: Scores, bins: int = 10) -> Callable[[Floats], Floats]:
 
 
 @metric
+@other_scale
 @resampled(_eces)
 def ece(scores: Scores, bins: int = 10) -> float:
     """Expected calibration error: the mean gap between how sure the likeliest choice is and how often it is right, over

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.extract import extractor
+from assay.registry import other_scale
 from assay.score import scorer
 from assay.types import Reply, Sample
 
@@ -16,6 +17,7 @@ def untruncated(reply: Reply, sample: Sample) -> str | None:
 
 
 @scorer
+@other_scale
 def written(value: Any, sample: Sample) -> bool:
     """Whether something was written: no figure of quality, and the only one to be had without a judge."""
     return bool(str(value).strip())

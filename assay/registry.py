@@ -57,6 +57,13 @@ class Registry(Generic[F]):
         return iter(sorted(self.items))
 
 
+def other_scale(function: F) -> F:
+    """Mark a scorer or a metric whose value is no share of what is right (a perplexity, a rating, an error): a
+    benchmark whose first figure it makes stands in no profile."""
+    function.__dict__["other_scale"] = True
+    return function
+
+
 def load_catalog(folder: Path) -> None:
     """Import every Python file of a user's catalogue folder, each once. Raises SpecError where one does not import."""
     if not folder.is_dir():

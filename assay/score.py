@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from assay.errors import SpecError
 from assay.prompt import gold_index
-from assay.registry import Registry
+from assay.registry import Registry, other_scale
 from assay.types import Sample, Scored
 
 Scorer = Callable[..., "float | bool | Scored | None"]
@@ -88,6 +88,7 @@ def mass(value: Choices, sample: Sample) -> float:
 
 
 @scorer
+@other_scale
 @reads("choice_sums")
 def brier(value: Choices, sample: Sample) -> float:
     """Σ (share of the probability − 1 where it is right)² over the choices: 0 is best, 2 worst."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assay.registry import other_scale
 from assay.score import also_unread, scorer
 from assay.types import Sample, Scored
 
@@ -27,6 +28,7 @@ def attempted(
 
 
 @scorer
+@other_scale
 @also_unread
 def rated(value: Mapping[str, Any] | None, sample: Sample, turn: int | None = None) -> Scored:
     """The judges' rating: the mean over turns, or of one turn (from 0); with each judge's, for the metric `alpha`.
@@ -42,6 +44,7 @@ def rated(value: Mapping[str, Any] | None, sample: Sample, turn: int | None = No
 
 
 @scorer
+@other_scale
 @also_unread
 def rated_for(value: Mapping[str, Any] | None, sample: Sample, criterion: str) -> float | None:
     """The judges' points for one criterion of a rubric."""

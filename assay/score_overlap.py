@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from assay.errors import SpecError
+from assay.registry import other_scale
 from assay.score import also_unread, scorer
 from assay.score_spans import tokens_zh
 from assay.score_text import number
@@ -101,6 +102,7 @@ def corpus_text(value: Any, sample: Sample, gold: str = "target") -> Scored:
 
 
 @scorer
+@other_scale
 def numbers(value: Any, sample: Sample, gold: str = "target") -> Scored:
     """How far a number is from the right one, with both for the metrics `spearman` and `pearson`; none is not scored.
 

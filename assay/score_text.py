@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.extract_text import bbh_letter, lettered
 from assay.ifeval import Levels, followed
+from assay.registry import other_scale
 from assay.score import reads, scorer
 from assay.template import template_filter
 from assay.types import Sample, Scored
@@ -91,6 +92,7 @@ def greedy(value: Mapping[str, Any], sample: Sample) -> bool | None:
 
 
 @scorer
+@other_scale
 @reads("likelihood")
 def log_likelihood(value: Mapping[str, Any], sample: Sample) -> float | None:
     """The log-probability of the continuation, or of the whole text: for the metric `perplexity`."""

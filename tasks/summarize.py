@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from assay.metrics import summarize_scores
+from assay.metrics import metric, summarize_scores
 from assay.reading import Scoring, scorings
 from assay.solve import roles_of
 from assay.spec import Step
@@ -26,7 +26,8 @@ def summarize_task(ledger: str, run_id: str, benchmarks: list[str], model: str) 
 def summarize(run: Run, name: str, model: str) -> None:
     """Record every figure of a model on a benchmark: over all samples, over groups, and of each group."""
     asked = _asked(run, name)
-    rows = [row for one in scorings(run.benchmarks[name]) for row in _figures(run, name, model, one, asked)]
+    listed = scorings(run.benchmarks[name])
+    rows = [row for place, one in enumerate(listed) for row in _figures(run, name, model, one, asked, place)]
     with run.ledger.write() as con:
         con.execute("DELETE FROM metrics WHERE run_id = ? AND benchmark = ? AND model_key = ?", [run.id, name, model])
         con.executemany(f"INSERT INTO metrics ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", rows)
@@ -35,10 +36,11 @@ def summarize(run: Run, name: str, model: str) -> None:
 COLUMNS = (
     "run_id", "model_key", "recipe_key", "benchmark", "dimension", "metric", "scorer", "filter", "aggregation", "grp",
     "value", "stderr", "ci_low", "ci_high", "method", "n", "n_errors", "headline", "judged_by",
+    "place", "share",
 )  # fmt: skip
 
 
-def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int]) -> list[tuple[Any, ...]]:
+def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int], place: int) -> list[tuple[Any, ...]]:
     """One metric's rows: over samples, over groups where there are some, and of each group."""
     benchmark = run.benchmarks[name]
     step: Step = {one.metric: one.metric_options} if one.metric_options else one.metric
@@ -46,6 +48,7 @@ def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int
     summary = summarize_scores(scores, step, sum(asked.values()) - len(scores.values), run.spec.seed)
     macro, sizes = summary["macro"], summary["sizes"]
     whole = benchmark.aggregate if macro else "micro"
+    share = not any(hasattr(made, "other_scale") for made in (one.function, metric[one.metric]))
     by = _judges(run) if "judge" in roles_of(benchmark) else None
     found = [("micro", "", summary["micro"], summary["n"], summary["n_errors"])]
     if macro:
@@ -55,7 +58,8 @@ def _figures(run: Run, name: str, model: str, one: Scoring, asked: dict[str, int
         found += [("group", grp, Figure(None), 0, asked[grp]) for grp in sorted(asked.keys() - sizes.keys())]
     return [
         (run.id, model, benchmark.recipe_key, name, benchmark.dimension, one.shown, one.scorer, one.filter, aggregation,
-         grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole, by)
+         grp, f.value, f.stderr, f.ci_low, f.ci_high, f.method, n, errors, aggregation == whole, by,
+         place, share)
         for aggregation, grp, f, n, errors in found
     ]  # fmt: skip
 

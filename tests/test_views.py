@@ -119,8 +119,8 @@ VIEWS: list[tuple[str, list[tuple[Any, ...]]]] = [
     ("SELECT sample_key, rank, place, demo FROM demonstrations ORDER BY sample_key, rank",
      [("one", 0, 1, '{"input":"b"}'), ("one", 1, 0, '{"input":"a"}'), ("two", 0, 0, '{"input":"a"}')]),
     ("SELECT * FROM leaderboard WHERE run_id = 'first' ORDER BY benchmark", [
-        ("first", "tiny", "pick@cot", "reasoning", "acc", 1.0, 0.5, 1.0, 1, 0),
-        ("first", "tiny", "sums", "reasoning", "exact_match", 0.25, 0.0, 1.0, 2, 1),
+        ("first", "tiny", "pick@cot", "reasoning", "acc", 1.0, 0.5, 1.0, 1, 0, None),
+        ("first", "tiny", "sums", "reasoning", "exact_match", 0.25, 0.0, 1.0, 2, 1, None),
     ]),
     ("SELECT run_id, benchmark, value FROM latest ORDER BY benchmark",
      [("second", "pick@cot", 1.0), ("second", "sums", 0.5)]),

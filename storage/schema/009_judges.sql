@@ -2,6 +2,8 @@
 
 ALTER TABLE asked ADD COLUMN asked_of VARCHAR;       -- the model's key; NULL: the model that is evaluated
 ALTER TABLE metrics ADD COLUMN judged_by VARCHAR;    -- the labels of the judges, where some had a say
+ALTER TABLE metrics ADD COLUMN place INTEGER;        -- among the benchmark's figures: the first is the one it is known by
+ALTER TABLE metrics ADD COLUMN share BOOLEAN;        -- whether it is a share of what is right, 1 the best
 
 -- The models that each run evaluates. In ledgers of the first schema a prompt step is asked of all of them.
 CREATE OR REPLACE VIEW run_models AS
@@ -96,3 +98,24 @@ LEFT JOIN models o ON o.model_key = a.model_key
 GROUP BY a.run_id, a.model_key
 UNION ALL
 SELECT run_id, model, requests, answered, cached, input_tokens, output_tokens FROM past;
+
+-- Model x dimension: the mean over the benchmarks whose first figure is a share, and how many of the run's it covers.
+CREATE OR REPLACE VIEW profile AS
+WITH known AS (
+    SELECT benchmark || CASE WHEN variant = '' THEN '' ELSE '@' || variant END AS benchmark, min(dimension) AS dimension
+    FROM recipes GROUP BY ALL
+), wanted AS (
+    SELECT DISTINCT s.run_id, m.model_key, s.benchmark, k.dimension
+    FROM steps s JOIN known k USING (benchmark) JOIN run_models m USING (run_id) WHERE s.step IN ('prepare', 'prompt')
+), first AS (
+    SELECT * FROM metrics WHERE headline AND coalesce(place, 0) = 0
+), had AS (
+    SELECT run_id, model_key, benchmark, dimension, avg(value) AS value, max(n) AS n, max(n_errors) AS n_errors
+    FROM first WHERE coalesce(share, true) GROUP BY ALL
+)
+SELECT run_id, coalesce(any_value(o.label), model_key) AS model, dimension, avg(h.value) AS value,
+       count(h.value) AS benchmarks, count(*) AS benchmarks_asked, count(h.value) / count(*) AS coverage,
+       sum(h.n)::BIGINT AS n, sum(h.n_errors)::BIGINT AS n_errors
+FROM (FROM wanted ANTI JOIN (FROM first WHERE NOT share) f USING (run_id, model_key, benchmark)) w
+FULL JOIN had h USING (run_id, model_key, benchmark, dimension) LEFT JOIN models o USING (model_key)
+GROUP BY run_id, model_key, dimension;
