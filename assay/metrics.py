@@ -15,9 +15,9 @@ import numpy as np
 
 from assay.classes import f1s, mccs
 from assay.design import Floats, codes, design
-from assay.registry import Registry
+from assay.registry import Registry, other_scale
 from assay.spec import Step
-from assay.statistics import average, bootstrap, figure, macro, ratio
+from assay.statistics import average, bootstrap, macro
 from assay.types import Figure, Scores
 
 Metric = Callable[..., Figure | float | None]
@@ -140,56 +140,6 @@ def weighted_mean(scores: Scores) -> Figure:
     return average(scores.values, scores.weights, design(scores))
 
 
-def _by_ratio(scores: Scores, weights: Floats, scale: float, exponential: bool) -> Figure:
-    """The ratio Σ value / Σ weight, scaled, or e to the power of that; the error by the delta method."""
-    estimate = ratio(scale * scores.values, weights, design(scores))
-    if estimate is None:
-        return Figure(None)
-    value, stderr, interval = estimate.value, estimate.stderr, estimate.interval()
-    if exponential:
-        with np.errstate(over="ignore"):
-            value, *ends = np.exp([value, *(interval or ())]).tolist()
-        stderr, interval = None if stderr is None else stderr * value, (ends[0], ends[1]) if ends else None
-    return figure(value, stderr, interval, "delta")
-
-
-def _ratios(scale: float, weighted: bool, exponential: bool) -> Resampled:
-    """The same on resamples."""
-
-    def replicates(scores: Scores) -> Callable[[Floats], Floats]:
-        weights = scores.weights if weighted else np.ones(len(scores.values))
-
-        def values(block: Floats) -> Floats:
-            with np.errstate(all="ignore"):
-                ratios = scale * (block @ scores.values) / (block @ weights)
-                return np.asarray(np.exp(ratios) if exponential else ratios)
-
-        return values
-
-    return replicates
-
-
-@metric
-@resampled(_ratios(-1.0, weighted=False, exponential=True))
-def perplexity(scores: Scores) -> Figure:
-    """e to the power of minus the mean log-probability."""
-    return _by_ratio(scores, np.ones(len(scores.values)), -1.0, exponential=True)
-
-
-@metric
-@resampled(_ratios(-1.0, weighted=True, exponential=True))
-def weighted_perplexity(scores: Scores) -> Figure:
-    """e to the power of minus Σ log-probability / Σ weight: a word's perplexity where the weights are words."""
-    return _by_ratio(scores, scores.weights, -1.0, exponential=True)
-
-
-@metric
-@resampled(_ratios(-1.0 / math.log(2), weighted=True, exponential=False))
-def weighted_bits(scores: Scores) -> Figure:
-    """- Σ log-probability / Σ weight / ln 2: bits a byte where the weights are bytes."""
-    return _by_ratio(scores, scores.weights, -1.0 / math.log(2), exponential=False)
-
-
 def _medians(scores: Scores) -> Callable[[Floats], Floats]:
     order = np.argsort(scores.values)
     values = scores.values[order]
@@ -205,6 +155,7 @@ def _medians(scores: Scores) -> Callable[[Floats], Floats]:
 
 
 @metric
+@other_scale
 @resampled(_medians)
 def median(scores: Scores) -> float:
     """The median of the values."""

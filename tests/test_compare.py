@@ -20,7 +20,7 @@ from test_commands import Said, assay
 
 from assay.catalog import make_spec
 from assay.compare import FEW, Change, Pair, change, compare
-from assay.metrics import perplexity
+from assay.metrics_perplexity import perplexity
 from assay.statistics import holm
 from assay.types import Scores
 from flows.running import run_spec

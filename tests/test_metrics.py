@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
+from assay.functions import load_functions
 from assay.metrics import measure, metric, summarize_scores, take
 from assay.statistics import mean_stderr
 from assay.types import Figure
 
+load_functions()
 RNG = np.random.default_rng(3)
 
 
