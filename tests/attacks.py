@@ -106,7 +106,8 @@ ATTACKS: dict[str, Attack] = {
     "inherited files": Attack(
         "return [file for file in range(3, 1024) if tried(os.fstat, file) == 'allowed']", ([],)),
     "what earlier programs left": Attack(
-        "return [path for place in ('.', '/tmp', '/dev/shm') for path in os.listdir(place) if path != 'main.py']", ([],)),
+        "return [path for place in ('.', '/tmp', '/dev/shm') for path in os.listdir(place) if path != 'main.py']",
+        ([],)),
     "control groups": Attack("return os.listdir('/sys/fs/cgroup')", NOT_THERE),
     # what can be written
     "a file outside": write("OUTSIDE"),
@@ -151,8 +152,8 @@ ATTACKS: dict[str, Attack] = {
         "if not os.fork():\n    os.setsid()\n    if os.fork(): os._exit(0)\n    time.sleep(600)\nreturn 'left'",
         ("left",)),
     "a daemon that holds the output": Attack(
-        "if not os.fork():\n    signal.signal(signal.SIGHUP, signal.SIG_IGN)\n    os.setpgid(0, 0)\n    time.sleep(600)\n"
-        "print(json.dumps('left'), flush=True)\nos.kill(os.getpid(), 9)", ("signal 9",)),
+        "if not os.fork():\n    signal.signal(signal.SIGHUP, signal.SIG_IGN)\n    os.setpgid(0, 0)\n"
+        "    time.sleep(600)\nprint(json.dumps('left'), flush=True)\nos.kill(os.getpid(), 9)", ("signal 9",)),
     # other processes
     "kill the parent": Attack(
         "end = tried(os.kill, os.getppid(), 9)\ntime.sleep(0.2)\nreturn [end, os.getppid() > 0]",

@@ -83,7 +83,7 @@ class Seen:
     """What came of all attacks on one tier."""
 
     outcomes: dict[str, Outcome]
-    survivors: list[str]
+    survivors: list[psutil.Process]
     callers: list[str]
     written: bool
     victim_lives: bool
@@ -119,7 +119,9 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         with box:
             keeper = psutil.Process(box.keeper.pid)
             outcomes = {ran.key: ran.outcomes[0] for ran in box.run(jobs)}
-            survivors = [str(one) for one in keeper.children(recursive=True)[1:]]
+            end = time.monotonic() + 5  # the last guard may be ending still
+            while len(survivors := keeper.children(recursive=True)[1:]) and time.monotonic() < end:
+                time.sleep(0.02)
         lives = world.victim.poll() is None
         found = Seen(outcomes, survivors, world.callers(), world.outside.exists(), lives)
         world.close()

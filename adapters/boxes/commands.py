@@ -26,13 +26,13 @@ def bwrap_command(plan: Values, limits: Values, program: Values) -> list[str]:
     ]  # fmt: skip
     for name, value in plan["environ"].items():
         words += ["--setenv", name, value]
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    for path, size in (("/dev/shm", SHM), (SCRATCH, limits["scratch"]), ("/tmp", TMP)):
+        words += ["--size", str(size * _MIB), "--tmpfs", path]
     for path, source in plan["binds"].items():
         words += ["--ro-bind", path if plan["root"] else source, path]  # root's keeper sees them in place already
     for name, target in plan["links"].items():
         words += ["--symlink", target, name]
-    words += ["--proc", "/proc", "--dev", "/dev"]
-    for path, size in (("/dev/shm", SHM), (SCRATCH, limits["scratch"]), ("/tmp", TMP)):
-        words += ["--size", str(size * _MIB), "--tmpfs", path]
     for name, content in program["files"].items():
         words += ["--file", str(_file(content.encode(errors="surrogatepass"))), f"{SCRATCH}/{name}"]
     words += ["--remount-ro", "/dev", "--chdir", SCRATCH, "--remount-ro", "/"]

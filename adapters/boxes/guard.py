@@ -27,6 +27,7 @@ class Box:
         self.most = limits["output"]
         self.started = time.monotonic()
         self.deadline = self.started + limits["wall"]
+        self.starved = killed_for_memory()
         self.written = {file: bytearray() for file in (output, errors) if file is not None}
         self.end, self.code, self.seconds = "", 0, 0.0
 
@@ -43,6 +44,8 @@ class Box:
     def hear(self, wrapped: bool) -> None:
         """Its first process tells its end; `wrapped`: what it tells is the end of bwrap or docker."""
         message = os.read(self.status, 4096).decode() or "Fits first process was ended\n"
+        if message in ("-9", "137") and killed_for_memory() > self.starved:  # by no fault of its own, most likely
+            message = "Fthe machine ran out of memory and the kernel ended programs\n"
         if message.startswith("F"):
             self.finish("failed")
             self.written[self.errors] = bytearray(message[1:].splitlines()[0].encode())
@@ -74,6 +77,12 @@ class Box:
             for file in (self.output, self.errors)
         )
         return {"end": self.end, "code": self.code, "stdout": stdout, "stderr": stderr, "seconds": self.seconds}
+
+
+def killed_for_memory() -> int:
+    """How many processes the kernel has ended as the machine had no memory left."""
+    counted = Path("/proc/vmstat").read_text().rpartition("\noom_kill ")[2]
+    return int(counted.split(None, 1)[0])
 
 
 def guard(plan: Values, request: Values, files: Sequence[int]) -> NoReturn:
@@ -154,7 +163,8 @@ def _clean(plan: Values, names: Sequence[str], boxes: Iterable[Box]) -> None:
     for name, box in zip(names, boxes, strict=True):
         if plan["tier"] == "docker" and box.end != "exit":
             os.spawnv(os.P_WAIT, plan["docker"], ["docker", "rm", "--force", name])
-        shutil.rmtree(Path(plan["folder"], name), ignore_errors=True)
+        if plan["folder"]:
+            shutil.rmtree(Path(plan["folder"], name), ignore_errors=True)
     while orphans := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         for orphan in orphans:  # with each of them its own children become ours
             os.kill(int(orphan), signal.SIGKILL)

@@ -34,7 +34,7 @@ def first_process(plan: Plan, name: str, uid: int, limits: Values, files: Sequen
         if plan["tier"] == "namespaces":
             linux.unshare(linux.NEWNS | linux.NEWIPC | linux.NEWUTS | linux.NEWNET)
             socket.sethostname("sandbox")
-            own_space(limits["scratch"], uid)
+            own_space(limits["scratch"], uid, plan["binds"])
         program = os.fork()
         if not program:
             _program(plan, name, uid, limits, files)
@@ -58,7 +58,6 @@ def _program(plan: Plan, name: str, uid: int, limits: Values, files: Sequence[in
         os.dup2(file, number)
     os.closerange(3, status)
     os.closerange(status + 1, OPEN_FILES)
-    folder = Path(plan["folder"], name)
     if plan["tier"] == "namespaces":
         _drop(plan["root"], uid)
         _limit(limits)
@@ -71,12 +70,13 @@ def _program(plan: Plan, name: str, uid: int, limits: Values, files: Sequence[in
             _drop(True, uid)
         linux.no_new_privileges()
         _execute(bwrap_command(plan, limits, program))
+    folder = Path(plan["folder"], name)
     folder.mkdir()
     if plan["tier"] == "docker":
         _put(program["files"], folder)
         _execute(docker_command(plan, limits, name, folder, program["command"]))
     os.environ.update(HOME=str(folder), TMPDIR=str(folder))
-    _limit(limits)
+    _limit({**limits, "processes": resource.getrlimit(resource.RLIMIT_NPROC)[1]})  # it would count all of the user's
     _run(program, folder, status)
 
 

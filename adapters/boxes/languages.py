@@ -44,11 +44,18 @@ def homes() -> tuple[str, ...]:
     return tuple(found)
 
 
+def packages() -> list[str]:
+    """Where packages can be imported from that do not lie where Python is, as those of `pip install --user`."""
+    inside = (sys.prefix, sys.base_prefix)
+    places = [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
+    return [place for place in places if not any(Path(place).is_relative_to(above) for above in inside)]
+
+
 def visible() -> dict[str, str]:
     """The paths that programs can read, none of which is below another, with what really lies there."""
     system = [str(path) for name in _SYSTEM for path in sorted(Path("/").glob(name[1:]))]
     whole = [link for link in _ROOT_LINKS if Path(link).is_dir() and not Path(link).is_symlink()]
-    wanted = [*system, *whole, sys.base_prefix, sys.prefix, *homes()]
+    wanted = [*system, *whole, sys.base_prefix, sys.prefix, *packages(), *homes()]
     kept: dict[str, str] = {}
     for path in sorted({str(place) for name in wanted for place in (Path(name).absolute(), Path(name).resolve())}):
         if not any(Path(path).is_relative_to(above) for above in kept):
@@ -64,10 +71,11 @@ def root_links() -> dict[str, str]:
 def environ(home: str) -> dict[str, str]:
     """All of a program's environment."""
     places = [f"{sys.prefix}/bin", *(f"{place}/bin" for place in homes()), "/usr/local/bin", "/usr/bin", "/bin"]
+    extra = {"PYTHONPATH": ":".join(packages())} if packages() else {}
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {
-        "PATH": ":".join(places), "HOME": home, "TMPDIR": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", **one_thread,
+        "PATH": ":".join(places), "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", **one_thread, **extra,
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from adapters.boxes import linux
@@ -56,9 +56,14 @@ def _bind(source: str, path: str) -> None:
     linux.mount(f"/old{source}", path, flags=linux.BIND | linux.REC)
 
 
-def own_space(scratch: int, uid: int) -> None:
-    """Fresh scratch space (so many MiB, of this user), /tmp, /dev/shm and /proc. Raises OSError."""
+def own_space(scratch: int, uid: int, binds: Iterable[str]) -> None:
+    """Fresh scratch space (so many MiB, of this user), /tmp, /dev/shm and /proc. Raises OSError.
+
+    Where a path that has to be seen lies in one of them, as an environment in /tmp, that one stays read-only.
+    """
     for path, size in ((SCRATCH, scratch), ("/tmp", TMP), ("/dev/shm", SHM)):
+        if any(bind.startswith(f"{path}/") for bind in binds):
+            continue
         options = f"size={size}m,nr_inodes={INODES},mode=0700,uid={uid},gid={uid}"
         linux.mount("tmpfs", path, "tmpfs", SAFE, options)
     linux.mount("proc", "/proc", "proc", SAFE)
