@@ -44,7 +44,7 @@ def job(*programs: Program) -> Job:
     return Job(key("job", told), programs)
 
 
-def tested(program: str, tests: str, limits: Limits, files: Sequence[str] = ()) -> Job:
+def two_boxes(program: str, tests: str, limits: Limits, files: Sequence[str] = ()) -> Job:
     """A Python program and the trusted tests of it, each in a box of its own; `files` of `assay/inside` are beside the
     tests."""
     beside = {name: text(name) for name in ("tester.py", "wire.py", *files)} | {"test.py": tests}
@@ -55,7 +55,7 @@ def tested(program: str, tests: str, limits: Limits, files: Sequence[str] = ()) 
 
 
 def verdict(ran: Ran) -> Scored:
-    """What the tester of a job that `tested` made found: 1 or 0, and why; no score where there is no such language."""
+    """What the tester of a job of `two_boxes` found: 1 or 0, and why; no score where there is no such language."""
     if missing := unrun(ran):
         return missing
     tester, program = ran.outcomes
@@ -65,9 +65,10 @@ def verdict(ran: Ran) -> Scored:
         found = {}
     if found.get("passed") is True:
         return Scored(1.0)
-    how = program.end if program.end != "exit" else tester.end
     why = {"why": found.get("why", "no verdict"), "line": found.get("line")}
-    return Scored(0.0, detail={**why, "end": how} if how != "exit" else why)
+    if not found or why["why"].startswith("Ended"):  # else it is the sandbox that ended it, when all was known
+        why["end"] = [tester.end, program.end]
+    return Scored(0.0, detail=why)
 
 
 def unrun(ran: Ran) -> Scored | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from assay.execute import job, runs, tested, unrun, verdict
+from assay.execute import job, runs, two_boxes, unrun, verdict
 from assay.inside import text
 from assay.keys import key
 from assay.programs import Job, Limits, Program, Ran
@@ -14,32 +14,42 @@ from assay.score import scorer
 from assay.types import Sample, Scored
 
 
+def limited(seconds: float, memory: int, **more: Any) -> Limits:
+    """Limits of so many seconds of the processor, three times as many by the clock, and so many MiB."""
+    return Limits(wall=3 * seconds, cpu=seconds, memory=memory, **more)
+
+
 def _tests(
-    value: str, sample: Sample, tests: str = "tests", before: str = "", wall: float = 10.0, memory: int = 1024
+    value: str, sample: Sample, tests: str = "tests", before: str = "", seconds: float = 10.0, memory: int = 1024
 ) -> list[Job]:
-    limits, checks = Limits(wall=wall, cpu=wall, memory=memory), str(sample[tests])
-    beside = ["plus.py"] if "from plus import" in checks else []
-    return [tested(before + value, checks, limits, beside)]
+    limits, checks = limited(seconds, memory), str(sample[tests])
+    beside = ["plus.py"] if "import plus" in checks else []
+    return [two_boxes((str(sample[before]) if before else "") + value, checks, limits, beside)]
 
 
 @scorer
 @runs(_tests)
 def unit_tests(
-    ran: Sequence[Ran], sample: Sample, tests: str = "tests", before: str = "", wall: float = 10.0, memory: int = 1024
+    ran: Sequence[Ran],
+    sample: Sample,
+    tests: str = "tests",
+    before: str = "",
+    seconds: float = 10.0,
+    memory: int = 1024,
 ) -> Scored:
     """Whether a Python program passes the sample's `tests`, which run in a box of their own and call it from there.
 
-    `before` stands in front of the program. The tests are Python: they say `program.NAME`, or use names that the
-    program has. Arguments are copied on their way, so what a function does to them in place is not seen by the tests.
+    What the sample has as `before` stands in front of the program. The tests are Python and say `program.NAME`.
+    Arguments are copied on their way, so what a function does to them in place is not seen by the tests.
     """
     return verdict(ran[0])
 
 
 def _shared(
-    value: str, sample: Sample, tests: str = "tests", reference: str = "reference", wall: float = 30.0,
+    value: str, sample: Sample, tests: str = "tests", reference: str = "reference", seconds: float = 30.0,
     memory: int = 4096,
 ) -> list[Job]:  # fmt: skip
-    limits, checks = Limits(wall=wall, cpu=wall, memory=memory, processes=64), str(sample[tests])
+    limits, checks = limited(seconds, memory, processes=64), str(sample[tests])
     return [
         job(
             Program(
@@ -61,7 +71,7 @@ def _word(tests: str) -> str:
 @scorer
 @runs(_shared)
 def shared_tests(
-    ran: Sequence[Ran], sample: Sample, tests: str = "tests", reference: str = "reference", wall: float = 30.0,
+    ran: Sequence[Ran], sample: Sample, tests: str = "tests", reference: str = "reference", seconds: float = 30.0,
     memory: int = 4096,
 ) -> Scored:  # fmt: skip
     """Whether a Python program passes tests that share a process with it: arrays, tables, files, figures.

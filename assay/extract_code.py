@@ -132,3 +132,57 @@ def _shortened(text: str, name: str) -> str | None:
         if parses(begin):
             return begin
     return None
+
+
+@extractor
+def asserted(reply: Reply, sample: Sample, side: str = "right") -> Extracted:
+    """One side of the assertion `f(…) == …` that a text makes: its `right`, or the `call` (of a bare list of arguments
+    too). Of a text that is no assertion the first line that is Python, as a `fallback`."""
+    for line in reply.text.strip().splitlines():
+        text = line.strip().removeprefix("assert").strip()
+        found = _compared(text)
+        if found:
+            return Extracted(found[0] if side == "call" else found[1], "assertion")
+        if text and parses(text):
+            return Extracted(
+                text if side != "call" or text.startswith("f(") else f"f({text})", "expression", "fallback"
+            )
+    return Extracted(None, "", "none")
+
+
+def _compared(text: str) -> tuple[str, str] | None:
+    """The sides of a text that is one comparison for equality."""
+    if not parses(text):
+        return None
+    match ast.parse(text).body:
+        case [ast.Expr(value=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]))]:
+            return ast.get_source_segment(text, left) or "", ast.get_source_segment(text, right) or ""
+    return None
+
+
+@extractor
+def middle_block(reply: Reply, sample: Sample) -> str:
+    """What stands between the first fence and the next, blanks and all, without the last line break; else the text."""
+    found = re.search(r"```\w*\n(.*?)\n?```", reply.text, re.DOTALL)
+    return found.group(1) if found else reply.text
+
+
+@extractor
+def infilled(reply: Reply, sample: Sample, prompt: str = "prompt", suffix: str = "suffix") -> Extracted:
+    """The sample's prompt, the text as it is, and the sample's suffix; with a line break behind the text where only
+    that makes it Python (`fallback`)."""
+    whole, broken = (f"{sample[prompt]}{text}{sample[suffix]}" for text in (reply.text, reply.text + "\n"))
+    if not parses(whole) and parses(broken):
+        return Extracted(broken, "line", "fallback")
+    return Extracted(whole, "infilled")
+
+
+@extractor
+def tagged_code(reply: Reply, sample: Sample) -> str | None:
+    """What stands before `</code>`, after `<code>` where it is said, or in a fenced block, without DS-1000's marks of
+    an end; the indent of the first line stays."""
+    text = reply.text.partition("</code>")[0].rpartition("<code>")[2]
+    if "```" in text:
+        text = re.sub(r"\A.*?```\w*\n|```.*\Z", "", text, flags=re.DOTALL)
+    text = re.split(r"\n\s*#*\s*(?:END SOLUTION|SOLUTION END)", text)[0].strip("\n")
+    return text if text.strip() else None

@@ -34,7 +34,7 @@ def same(name: str, found: Any, right: Any, given: Any, atol: float) -> bool:
     """Whether a value is as right as the reference's."""
     if name == "find_zero":
         [terms] = given
-        return abs(sum(factor * found**power for power, factor in enumerate(terms))) <= atol
+        return bool(abs(sum(factor * found**power for power, factor in enumerate(terms))) <= atol)
     if name == "are_equivalent" or (name == "sum_div" and found == 0):
         return True
     if name in AS_SETS:

@@ -37,8 +37,6 @@ def act(what: str, *arguments: Any) -> Any:
     if what == "begin":
         return begin(*arguments)
     owner, name, *rest = (unpack(one, lambda number: kept[number]) for one in arguments)
-    if what == "has":
-        return hasattr(owner, name)
     if what == "get":
         return getattr(owner, name)
     if what == "set":

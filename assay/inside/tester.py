@@ -1,12 +1,11 @@
 """The trusted tests in their box: `test.py` is run with the program of the other box at hand as `program`.
 
-Names that it uses and does not define are the program's, unless it says `program` itself. The verdict is the last line
-on standard error, which the program cannot reach: what comes from there is plain data, or a `Far` that equals nothing.
+The verdict is the last line on standard error, which the program cannot reach: what comes from there is plain data, or
+a `Far` that equals nothing.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
 import json
 import os
@@ -99,37 +98,11 @@ def raised(line: Line, answer: Any) -> Exception:
         return line.end(f"no answer: {error}")
 
 
-def free(tree: ast.Module) -> list[str]:
-    """The names that a text uses and does not make."""
-    used: dict[str, None] = {}
-    made = {*dir(builtins), "__name__"}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                used[name] = None
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name) | ast.arg(arg=name):
-                made.add(name)
-            case ast.alias(name=name, asname=other):
-                made.add((other or name).partition(".")[0])
-            case ast.ExceptHandler(name=str(name)):
-                made.add(name)
-    return [name for name in used if name not in made]
-
-
 def run(line: Line, path: str) -> None:
     """Run the tests; they end without an exception where the program passes."""
-    program = Far(line, 0, "module", True)
-    names: dict[str, Any] = {"__name__": "tests", "program": program}
-    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    wanted = free(tree)
-    owners = {node.value.id for node in ast.walk(tree) if type(node) is ast.Attribute and type(node.value) is ast.Name}
     ask(line, "begin", "program.py")
-    for name in wanted:
-        if name in owners & sys.stdlib_module_names:
-            names[name] = __import__(name)
-        elif "program" not in wanted and ask(line, "has", program, name):
-            names[name] = ask(line, "get", program, name)
-    exec(compile(tree, path, "exec"), names)  # noqa: S102  # it is trusted, and in a box
+    names = {"__name__": "tests", "program": Far(line, 0, "module", True)}
+    exec(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), names)  # noqa: S102  # trusted, and in a box
     if line.ended:
         raise Ended("the program is no more")
 

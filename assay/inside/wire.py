@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
-SCALARS = (type(None), bool, int, float, str)
+SCALARS = {type(None), bool, int, float, str}
 NESTED: dict[type, str] = {list: "l", tuple: "t", set: "s", frozenset: "f"}
 MADE: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "f": frozenset}
+LONG = 1000
+"""Bits of an integer that is written otherwise: its decimal digits take the square of the time."""
 LONGEST = 1 << 28
 """Bytes of one line."""
 
@@ -26,10 +27,12 @@ class Ended(Exception):
 def pack(value: Any, keep: Callable[[Any], Any]) -> Any:
     """A value as JSON holds it; `keep(value)` gives what crosses in place of one that has to stay."""
     kind = type(value)
+    if kind is int and value.bit_length() > LONG:
+        return {"i": hex(value)}
     if kind in SCALARS:
         return value
     if kind is list:
-        return [pack(one, keep) for one in value]
+        return value if _flat(value) else [pack(one, keep) for one in value]
     if kind is dict:
         return {"d": [[pack(k, keep), pack(v, keep)] for k, v in value.items()]}
     if kind in NESTED:
@@ -42,6 +45,14 @@ def pack(value: Any, keep: Callable[[Any], Any]) -> Any:
     return {"o": keep(value)} if plain is None else pack(plain, keep)
 
 
+def _flat(values: list[Any]) -> bool:
+    """Whether a list is one as JSON holds it: of scalars, and no integer is long."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float}:
+        return not kinds or (min(values) > -(1 << LONG) and max(values) < 1 << LONG)
+    return kinds <= SCALARS - {int}
+
+
 def _plain(value: Any, kind: type) -> Any:
     """What a value of a class made from a built-in one holds, a Counter's dict or a named tuple's tuple; else None."""
     for scalar in (int, float, str, bytes):
@@ -49,11 +60,11 @@ def _plain(value: Any, kind: type) -> Any:
             return scalar.__getnewargs__(value)[0]
     for base in NESTED:
         if issubclass(kind, base):
-            return base(base.__iter__(value))  # type: ignore[attr-defined,call-arg]
+            return base(base.__iter__(value))  # type: ignore[attr-defined]
     if issubclass(kind, dict):
         return dict(dict.items(value))
     if issubclass(kind, complex):
-        return complex(complex.real.__get__(value), complex.imag.__get__(value))  # type: ignore[attr-defined]
+        return complex(complex.real.__get__(value), complex.imag.__get__(value))
     if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
         return value.item()
     return None
@@ -65,7 +76,7 @@ def unpack(data: Any, far: Callable[[Any], Any]) -> Any:
     if kind in SCALARS:
         return data
     if kind is list:
-        return [unpack(one, far) for one in data]
+        return data if set(map(type, data)) <= SCALARS else [unpack(one, far) for one in data]
     try:
         [(tag, held)] = data.items()
         if tag == "d":
@@ -74,6 +85,8 @@ def unpack(data: Any, far: Callable[[Any], Any]) -> Any:
             return bytes.fromhex(held)
         if tag == "c":
             return complex(*held)
+        if tag == "i":
+            return int(held, 16)
         if tag == "o":
             return far(held)
         return MADE[tag]([unpack(one, far) for one in held])
@@ -85,7 +98,6 @@ class Line:
     """Both ends of the line, taken from standard input and output, which are then empty and mute."""
 
     def __init__(self) -> None:
-        sys.set_int_max_str_digits(0)
         self.source, self.sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
