@@ -9,7 +9,8 @@ from assay.keys import key
 from assay.prompt import Prompter
 from assay.reading import name_of
 from assay.registry import version_of
-from assay.retrieve import retriever
+from assay.retrieve import best, retriever
+from assay.retrieve_topk import Near
 from assay.samples import loads
 from assay.solve import solver
 from assay.spec import Benchmark
@@ -39,7 +40,8 @@ def prompt(run: Run, name: str) -> None:
     helpers = helpers_of(run.spec, benchmark)
     recipe = benchmark.model_dump(mode="json", include={"prompt", "kind", "choices", "needs"})
     sampling = run.sampling(benchmark)
-    code = [version_of(one) for one in (Prompter, text_template, *([retriever[fewshot.retriever]] if fewshot else []))]
+    chosen_by = [retriever[fewshot.retriever], best, *([Near] if helpers.embedder else [])] if fewshot else []
+    code = [version_of(one) for one in (Prompter, text_template, *chosen_by)]
     how = [sampling.model_dump(mode="json"), run.spec.seed, facts, code, filters_in(recipe), *helpers.keys]
     if benchmark.solver != "direct":  # it has the first questions
         how += [benchmark.solver, version_of(solver[name_of(benchmark.solver)[0]])]

@@ -65,9 +65,9 @@ def _able(subject: Subject, kind: str, name: str) -> None:
 
 def check_helpers(spec: EvalSpec, benchmark: Benchmark) -> None:
     """Raise SpecError or ModelError where whom a benchmark's retriever asks is not named, not able, or not ready."""
-    for one in helpers_of(spec, benchmark):
-        adapter = model_adapter(one.spec.adapter, spec.catalog) if one else None
-        if one and hasattr(adapter, "ready"):
+    for one in filter(None, helpers_of(spec, benchmark)):
+        adapter = model_adapter(one.spec.adapter, spec.catalog)
+        if hasattr(adapter, "ready"):
             adapter.ready(one.spec)
 
 

@@ -20,6 +20,7 @@ from tasks.examples import Case
 from tasks.infer import Receipt, infer, load
 from tasks.plan import plan
 from tasks.progress import advance
+from tasks.vectors import as_model_error
 
 _ANSWERS = """
 SELECT c.sums, c.tokens, f.error
@@ -72,7 +73,8 @@ class Trials:
             keys={("prompt", name, model, 0): step_key},
         )  # fmt: skip
         while shards := plan(asking, model):
-            loaded = load(self.weigher.spec, self.run.spec.catalog)
+            with as_model_error(self.weigher):
+                loaded = load(self.weigher.spec, self.run.spec.catalog)
             for shard in shards:
                 for batch in infer(loaded, self.run.spool, shard, answered(self.run.spool, shard), Receipt(shard)):
                     advance("infer", len(batch.completions), total=0)

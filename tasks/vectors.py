@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from assay.chunks import chunked
-from assay.errors import ModelError
+from assay.errors import AssayError, ModelError
 from assay.keys import digest
 from assay.retrieve import Text
 from assay.types import Completion, Request, Sample
@@ -30,6 +31,17 @@ _NEW = """
 INSERT INTO embeddings SELECT $embedder, text_hash, vector FROM new
 ANTI JOIN (SELECT text_hash FROM embeddings WHERE embedder_key = $embedder) USING (text_hash)
 """
+
+
+@contextmanager
+def as_model_error(subject: Subject) -> Iterator[None]:
+    """Whatever a model that a retriever asks breaks down with is a ModelError, as an adapter may be a user's."""
+    try:
+        yield
+    except AssayError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{subject.spec.label}, asked by a retriever: {type(error).__name__}: {error}") from error
 
 
 class Vectors:
@@ -80,9 +92,10 @@ class Vectors:
         """The vectors of texts that are asked now; they are in the ledger then."""
         requests = [Request(key, "embed", [{"role": "user", "content": text}]) for key, text in texts.items()]
         vectors: dict[str, Floats] = {}
-        for batch in load(self.embedder.spec, self.run.spec.catalog).answer(requests):
-            vectors |= {done.key: self._vector(done) for done in batch}
-            advance("embed", len(batch), total=0)
+        with as_model_error(self.embedder):
+            for batch in load(self.embedder.spec, self.run.spec.catalog).answer(requests):
+                vectors |= {done.key: self._vector(done) for done in batch}
+                advance("embed", len(batch), total=0)
         if lacking := texts.keys() - vectors.keys():
             raise ModelError(f"the embedder {self.embedder.spec.label} gave no vector for {len(lacking)} texts")
         rows = [vectors[key] for key in texts]

@@ -17,6 +17,7 @@ from assay.catalog import load_benchmark, make_spec
 from assay.errors import ModelError, SpecError
 from assay.retrieve_mdl import sureness
 from assay.types import Request
+from flows.commands.samples import EXAMPLES
 from storage.ledger import Ledger
 from tasks.check import check
 from tasks.planned import Plan, plan
@@ -117,6 +118,11 @@ def test_the_nearest_are_shown_and_the_ledger_has_them_with_their_scores(place: 
         f"%{found['The moon'][0][0]}:%{found['The moon'][2][0]}:%"
     )  # fmt: skip
     assert header.index(found["The moon"][0][0]) < header.index(found["The moon"][2][0])
+    [(run, key)] = rows(book, "SELECT run_id, sample_key FROM runs, samples WHERE ordinal = 6")
+    of = {"run": run, "benchmark": "near", "model": "echo:oracle", "sample_key": key}
+    with book.read() as con:  # what `assay samples` shows
+        told_of = [(TEXTS[place], score) for place, score in con.execute(EXAMPLES, of).fetchall()]
+    assert told_of == found["The moon"]
 
 
 def test_no_text_is_embedded_twice(place: Path, llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

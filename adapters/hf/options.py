@@ -49,7 +49,7 @@ class Options(Common):
     """Implementation of attention, as transformers names them: sdpa, eager, flash_attention_2 …"""
 
 
-R = TypeVar("R", bound=Common)
+R = TypeVar("R", bound=Record)
 
 
 def options_of(spec: ModelSpec, record: type[R]) -> R:

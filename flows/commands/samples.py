@@ -22,6 +22,15 @@ ORDER BY benchmark, model, ordinal, replica, metric LIMIT $count
 """
 
 
+EXAMPLES = """
+SELECT d.place, d.score FROM demonstrations d JOIN steps s ON s.step_key = d.prompted
+JOIN models m ON m.model_key = s.model_key
+WHERE s.run_id = $run AND s.step = 'prompt' AND s.benchmark = $benchmark AND m.label = $model
+  AND d.sample_key = $sample_key
+ORDER BY d.rank
+"""
+
+
 @click.command("samples", short_help="Show what was asked and answered, sample by sample.")
 @click.argument("run_id", required=False)
 @click.option("-b", "--benchmark", help="Of this benchmark only.")
@@ -53,6 +62,9 @@ def command(
         found = con.execute(QUERY, asked)
         names = [column[0] for column in found.description or []]
         rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        for row in rows:
+            sample = {name: row[name] for name in ("benchmark", "model", "sample_key")}
+            row["examples"] = con.execute(EXAMPLES, {"run": run_id, **sample}).fetchall()
     if rows and all(row["text"] is None and row["sums"] is None and row["fields"] is None for row in rows):
         raise SpecError(f"the texts of the run {run_id} were dropped by `assay data prune`; its scores are there")
     for row in rows:
@@ -66,6 +78,9 @@ def _written(row: dict[str, Any], with_prompt: bool) -> str:
 
     group = f" ({row['grp']})" if row["grp"] else ""
     lines = [f"# {row['benchmark']}{group} {row['sample_key']}  {row['model']}"]
+    if row["examples"]:
+        told = (f"{place}{'' if score is None else f' ({score:.4g})'}" for place, score in row["examples"])
+        lines.append(f"## examples: {', '.join(told)}")
     if with_prompt:
         lines += ["## prompt", row["rendering"] or _dialogue(row)]
     else:
