@@ -29,6 +29,12 @@ def apart(reply: Reply) -> Reply:
     return replace(reply, text=answer, reasoning=thought, finish=reply.finish if closed else "length")
 
 
+def opened(prompt: str) -> str:
+    """The mark, with what blanks follow it, that a prompt ends with: of reasoning that a template began; else ''."""
+    ends = re.search(rf"{_START.pattern}\s*\Z", prompt[-100:])
+    return ends[0] if ends else ""
+
+
 def divide(text: str, start: re.Pattern[str], end: re.Pattern[str]) -> tuple[str, str, bool]:
     """The thoughts of a text, the rest without them, and whether the last thought was ended."""
     thoughts: list[str] = []

@@ -11,8 +11,9 @@ from conftest import STORIES, needs_stories
 from hf_models import LINES, answers, reference, save, spec, user, write
 
 from adapters.models import hf
-from assay.spec import ModelSpec
-from assay.types import Request
+from assay.reasoning import apart
+from assay.spec import MetaTemplate, ModelSpec
+from assay.types import Reply, Request
 
 STARTS = ("Once upon a time", "The cat", "Tom and Lily went to the park", "One day, a big dog", "She", "")
 
@@ -202,3 +203,12 @@ def test_a_batch_is_halved_where_memory_runs_out(llama: Path, monkeypatch: pytes
     monkeypatch.setattr(model.likelihood.engine, "step", limited)
     assert answers(model, requests) == expected
     assert sizes[0] == 8 and 4 in sizes and sizes[-1] <= 2
+
+
+def test_reasoning_that_a_template_began_is_told_apart(folder: Path) -> None:
+    roles = [{"role": "user", "begin": "Q "}, {"role": "assistant", "begin": "A <think>\n", "generate": True}]
+    meta = MetaTemplate.model_validate({"round": roles})
+    model = hf.load(ModelSpec(adapter="hf", path=str(folder), meta_template=meta))
+    done = answers(model, [write("k", "two and two", max_tokens=5)])["k"]
+    assert str(done.rendering).endswith("<think>\n") and str(done.text).startswith("<think>\n")
+    assert apart(Reply(str(done.text))).text == ""

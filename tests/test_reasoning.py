@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assay.extract import run_chain
 from assay.functions import load_functions
-from assay.reasoning import MARKS, apart
+from assay.reasoning import MARKS, apart, opened
 from assay.types import Extracted, Reply
 
 load_functions()
@@ -50,6 +50,11 @@ def test_marks_of_a_recipes_own() -> None:
     assert run_chain(chain, Reply("[T]3[/T] 4"), {}).value == "4"
     assert run_chain(chain, Reply("[T]3", finish="stop"), {}) == Extracted(None, "unended", "truncated")
     assert run_chain(chain, Reply("3[/T]"), {}).status == "none"
+
+
+def test_a_prompt_may_have_begun_the_reasoning() -> None:
+    assert opened("<|assistant|><think>\n") == "<think>\n"
+    assert opened("<|assistant|><think>\n\n</think>\n\n") == opened("") == opened("<think> about it") == ""
 
 
 pieces = st.lists(st.sampled_from([f"<{s}{m}>" for m in MARKS for s in ("", "/")] + ["a", "b ", "\n", "<", "4"]))

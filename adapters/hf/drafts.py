@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adapters.hf.texts import Prompt, Texts, Tokens
 from adapters.stops import cut
 from assay.errors import AssayError
+from assay.reasoning import opened
 from assay.types import Completion, Request
 
 
@@ -63,12 +64,16 @@ class Drafts:
         return self.ends | {self.added[stop] for stop in request.sampling.stop if stop in self.added}
 
     def completion(self, draft: Draft, written: Sequence[int], finish: str) -> Completion:
-        """What is told of a draft that is done: the text without its end mark, cut before the first stop string."""
+        """What is told of a draft that is done: the text without its end mark, cut before the first stop string.
+
+        Where a template began the reasoning its mark is in front: else a thought that was cut off looks like an answer.
+        """
         request = draft.request
         ended = written and written[-1] in self.stops(request)
         text = self.texts.decode(written[:-1] if ended else written)
         kept = cut(text, request.sampling.stop)
+        finish = "stop" if len(kept) < len(text) else finish
         return Completion(
-            request.key, kept, finish="stop" if len(kept) < len(text) else finish, input_tokens=len(draft.tokens),
+            request.key, opened(draft.rendering or "") + kept, finish=finish, input_tokens=len(draft.tokens),
             output_tokens=len(written), truncated=draft.truncated, rendering=draft.rendering,
         )  # fmt: skip
