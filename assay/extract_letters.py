@@ -31,12 +31,12 @@ def exam_letters(reply: Reply, sample: Sample, options: str = "ABCD") -> Extract
     runs = runs or alone.findall(reply.text)[:1]
     if not runs:
         return Extracted(None, "", "none")
-    letters = one.findall(runs[0])
+    found = one.findall(runs[0])
     if parts == 1:
-        return Extracted(["".join(sorted(set(letters)))], "marked" if marked else "stated")
-    if len(letters) == parts:
-        return Extracted(letters, "marked" if marked else "stated")
-    return Extracted(None, f"{len(letters)} letters for {parts} parts", "ambiguous")
+        return Extracted(["".join(sorted(set(found)))], "marked" if marked else "stated")
+    if len(found) == parts:
+        return Extracted(found, "marked" if marked else "stated")
+    return Extracted(None, f"{len(found)} letters for {parts} parts", "ambiguous")
 
 
 @extractor

@@ -54,10 +54,10 @@ def lawbench(value: str, sample: Sample) -> float:
     1-1 ROUGE-L; 1-2 whether the right letter is the only one; 2-1 `correction_f05`; 2-6 F1 of entities; 2-10 F1 of
     trigger words in their order. ROUGE is counted by characters, where LawBench divides words by jieba.
     """
-    return _TASKS[str(sample["task"])](value, sample)
+    return float(_TASKS[str(sample["task"])](value, sample))
 
 
-def _article(value: str, sample: Sample) -> float:
+def _article(value: str, sample: Sample) -> Any:
     return rouge(value, sample, language="zh")
 
 
@@ -93,10 +93,10 @@ def _characters(right: str, found: str) -> float:
     return 2 * (a & b).total() / (a.total() + b.total()) if a and b else float(a == b)
 
 
-_TASKS: dict[str, Callable[[str, Sample], float]] = {
+_TASKS: dict[str, Callable[[str, Sample], Any]] = {
     "1-1": _article,
     "1-2": _choice,
-    "2-1": lambda value, sample: correction_f05(value, sample),
+    "2-1": correction_f05,
     "2-6": _entities,
     "2-10": _triggers,
 }
