@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from assay.errors import SpecError
+from assay.keys import generator
 from assay.registry import Registry, version_of
 
 template_filter: Registry[Callable[..., Any]] = Registry("template filter")
@@ -34,6 +35,20 @@ def regex_search(text: str, pattern: str, group: int = 1) -> str:
     """A group of a pattern's first match; '' where there is none."""
     found = re.search(pattern, text)
     return str(found.group(group)) if found else ""
+
+
+@template_filter
+def shuffled(items: list[Any], by: str) -> list[Any]:
+    """The items in an order that is drawn by a text, such as the question: the same wherever and whenever."""
+    order = list(items)
+    generator("shuffled", by).shuffle(order)
+    return order
+
+
+@template_filter
+def filled(text: str, mark: str, items: list[Any]) -> list[str]:
+    """The text once for each item, which stands in the place of a mark."""
+    return [text.replace(mark, str(item)) for item in items]
 
 
 @template_filter
@@ -98,6 +113,9 @@ def value_template(spec: Any, what: str) -> Callable[[Fields], Any]:
         return lambda fields: spec
     if not computes(spec):
         return _column(spec, what)
+    if "row[" in spec:  # a column whose name is no name of Jinja's: "Correct Answer"
+        named = value_template(spec.replace("row[", "row_ ["), what)
+        return lambda fields: named({**fields, "row_": fields})
     expression = _sole_expression(spec, what)
     if expression is None:
         return text_template(spec, what)

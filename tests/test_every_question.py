@@ -6,13 +6,18 @@ import pytest
 from conftest import DATA, needs_data
 
 from adapters.datasets import open_source
+from adapters.datasets.files import pinned_names
 from assay.catalog import benchmark_ids, load_benchmark
 from assay.functions import load_functions
+from assay.lock import read_lock
 from assay.samples import samples
 
 load_functions()
 NAMES = [name for name in benchmark_ids() if "@" not in name]
-OF_FILES = [name for name in NAMES if any(source.files for source in load_benchmark(name).sources)]
+LOCK = read_lock()
+OF_FILES = [
+    name for name in NAMES if any(one.files and pinned_names(one.files, LOCK) for one in load_benchmark(name).sources)
+]
 
 
 @needs_data

@@ -6,23 +6,22 @@ has it.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_every_benchmark import RECORD, _answer, _choose, _scores
+from hub_rows import (  # noqa: F401  the tests run here, on this file's rows
+    Made,
+    laid_out,
+    test_rows_of_the_real_form_are_asked_as_they_should_be,
+    test_the_first_prompt_is_on_record,
+    test_the_right_answer_scores_one_and_a_wrong_one_less,
+)
 
 from adapters.datasets import hub, open_source
-from assay.catalog import benchmark_ids, load_benchmark
+from assay.catalog import load_benchmark
 from assay.errors import DatasetError
-from assay.prompt import Prompter
-from assay.spec import Benchmark, HubSource
-from assay.types import Reply
-from tasks.preview import Preview, preview, written
 
 NLI = ["neutral", "entailment", "contradiction"]
 """The order of the labels in CLUE's data sets on the hub."""
@@ -33,19 +32,6 @@ MEANT = [
     "农业新闻", "游戏新闻",
 ]  # fmt: skip
 """What each of CLUE's numbers for a section means, in their order."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """Rows of a data set's own form, and what has to come of them."""
-
-    asked: str
-    """A part of the first prompt."""
-    right: Sequence[str]
-    """What is right, of each row, as the benchmark's default writes it."""
-    rows: Sequence[Mapping[str, Any]]
-    types: Mapping[str, Any] | None = None
-    """On the hub: each column's type, a list of names for a ClassLabel. None: a file of the user's own."""
 
 
 def pairs(labels: Sequence[Any], first: str = "sentence1", second: str = "sentence2") -> list[dict[str, Any]]:
@@ -154,97 +140,11 @@ MADE = {
 }  # fmt: skip
 
 
-def feature(kind: Any) -> Any:
-    from datasets import ClassLabel, List, Value
-
-    if isinstance(kind, dict):
-        return {name: feature(inner) for name, inner in kind.items()}
-    if isinstance(kind, list):
-        return List(Value(kind[1])) if kind[0] == "list" else ClassLabel(names=kind)
-    return Value(kind)
-
-
 @pytest.fixture(params=MADE)
 def made(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Made, Path]:
     """A benchmark's name, its rows, and a catalogue folder in which they lie."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(hub, "reachable", lambda: False)
-    name, rows = request.param, MADE[request.param]
-    source = load_benchmark(name).sources[-1]
-    if source.hub:
-        _as_on_the_hub(tmp_path / "catalog" / source.hub.path, source.hub, rows)
-    else:
-        assert source.files and rows.types is None
-        path = tmp_path / "catalog" / source.files.path
-        path.parent.mkdir(parents=True)
-        listed = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows.rows)
-        path.write_text(listed if source.files.format == "jsonl" else json.dumps(rows.rows), encoding="utf-8")
-    return name, rows, tmp_path / "catalog"
-
-
-def _as_on_the_hub(folder: Path, source: HubSource, made: Made) -> None:
-    """A folder with a card that names the subsets, and the rows as parquet with their types."""
-    from datasets import Dataset, Features
-
-    assert made.types is not None
-    subset, split = source.name or "default", source.split
-    files = f"[{{split: {split}, path: {subset}/{split}-*}}]"
-    folder.mkdir(parents=True)
-    (folder / "README.md").write_text(f"---\nconfigs: [{{config_name: {subset}, data_files: {files}}}]\n---\n")
-    features = Features({column: feature(kind) for column, kind in made.types.items()})
-    Dataset.from_list([dict(row) for row in made.rows], features=features).to_parquet(
-        folder / subset / f"{split}-00000-of-00001.parquet"
-    )
-
-
-def variants(name: str) -> list[Benchmark]:
-    """A benchmark and its variants, without the source that is at hand, where it has one."""
-    ids = [id_ for id_ in benchmark_ids() if id_.partition("@")[0] == name]
-    return [b.model_copy(update={"sources": b.sources[-1:]}) for b in map(load_benchmark, ids)]
-
-
-def shown(benchmark: Benchmark, catalog: Path) -> list[Preview]:
-    return list(preview(benchmark, [catalog]))
-
-
-def right(benchmark: Benchmark, one: Preview) -> str:
-    """What is right, as the benchmark writes it."""
-    if benchmark.kind == "generate":
-        return Prompter(benchmark).answer(one.sample)
-    return [text for _, text in Prompter(benchmark).choices(one.sample)][one.sample["target"]]
-
-
-def test_rows_of_the_real_form_are_asked_as_they_should_be(made: tuple[str, Made, Path]) -> None:
-    name, rows, catalog = made
-    default, *_ = variants(name)
-    found = shown(default, catalog)
-    assert [right(default, one) for one in found] == list(rows.right)
-    messages = json.loads(found[0].asks[0].messages)
-    assert rows.asked in messages[-1]["content"]
-
-
-def test_the_right_answer_scores_one_and_a_wrong_one_less(made: tuple[str, Made, Path]) -> None:
-    name, _, catalog = made
-    for benchmark in variants(name):
-        for one in shown(benchmark, catalog):
-            if benchmark.kind == "generate":
-                best, worst = _answer(benchmark, right(benchmark, one)), Reply(text="?")
-            else:
-                best, worst = _choose(benchmark, one, True), _choose(benchmark, one, False)
-            scored = _scores(benchmark, one, best)
-            assert scored == pytest.approx(dict.fromkeys(scored, 1.0)) and scored, (benchmark.id, one.sample)
-            assert all(value < 1 for value in _scores(benchmark, one, worst).values()), (benchmark.id, one.sample)
-
-
-def test_the_first_prompt_is_on_record(made: tuple[str, Made, Path]) -> None:
-    name, _, catalog = made
-    for benchmark in variants(name) if len(load_benchmark(name).sources) == 1 else []:  # else real rows are at hand
-        text, path = written(benchmark, shown(benchmark, catalog)[0]), RECORD / f"{benchmark.id}.txt"
-        if os.environ.get("ASSAY_RECORD"):
-            path.write_text(text, encoding="utf-8")
-        assert path.read_text(encoding="utf-8") == text
+    rows = MADE[request.param]
+    return request.param, rows, laid_out(request.param, rows, tmp_path, monkeypatch)
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
