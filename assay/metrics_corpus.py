@@ -7,6 +7,7 @@ same counts over its resamples, so that no sentence is read twice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,26 @@ from assay.registry import other_scale
 from assay.types import Scores
 
 
+@lru_cache(maxsize=16)
+def _measure(name: str, **options: Any) -> Any:
+    from sacrebleu import metrics
+
+    return getattr(metrics, name)(**options)
+
+
+@lru_cache(maxsize=100_000)
+def _counted(measure: Any, found: str, right: tuple[str, ...]) -> tuple[float, ...]:
+    """What sacrebleu counts in a sentence, which the whole corpus wants, a group, and the bootstrap of each."""
+    (counts,) = measure._extract_corpus_statistics([found], [[one] for one in right])
+    return tuple(counts)
+
+
 def _replicates(measure: Any, name: str, scores: Scores) -> Callable[[Floats], Floats]:
     """A sacrebleu metric of each replicate. Raises SpecError where the scorer gave no texts."""
     details = scores.details
     if len(details) != len(scores.values) or not all(isinstance(d, dict) and "refs" in d for d in details):
         raise SpecError(f"{name} wants a scorer whose detail is {{pred, refs}}, such as corpus_text")
-    most = max(len(d["refs"]) for d in details)
-    streams = [[d["refs"][i] if i < len(d["refs"]) else None for d in details] for i in range(most)]
-    counted = np.array(measure._extract_corpus_statistics([d["pred"] for d in details], streams), float)
+    counted = np.array([_counted(measure, d["pred"], tuple(d["refs"])) for d in details], float)
 
     def each(block: Floats) -> Floats:
         return np.array([measure._compute_score_from_stats(row.tolist()).score / 100 for row in block @ counted])
@@ -34,24 +47,18 @@ def _replicates(measure: Any, name: str, scores: Scores) -> Callable[[Floats], F
 
 
 def _bleus(scores: Scores, tokenize: str = "13a", lowercase: bool = False) -> Callable[[Floats], Floats]:
-    from sacrebleu.metrics import BLEU
-
     known = ("13a", "zh", "char", "intl", "none")
     if tokenize not in known:
         raise SpecError(f"bleu: wanted tokenize as one of {', '.join(known)}, got {tokenize!r}")
-    return _replicates(BLEU(tokenize=tokenize, lowercase=lowercase), "bleu", scores)
+    return _replicates(_measure("BLEU", tokenize=tokenize, lowercase=lowercase), "bleu", scores)
 
 
 def _chrfs(scores: Scores, words: int = 0) -> Callable[[Floats], Floats]:
-    from sacrebleu.metrics import CHRF
-
-    return _replicates(CHRF(word_order=words), "chrf", scores)
+    return _replicates(_measure("CHRF", word_order=words), "chrf", scores)
 
 
 def _ters(scores: Scores, asian: bool = False, normalized: bool = False) -> Callable[[Floats], Floats]:
-    from sacrebleu.metrics import TER
-
-    return _replicates(TER(asian_support=asian, normalized=normalized or asian), "ter", scores)
+    return _replicates(_measure("TER", asian_support=asian, normalized=normalized or asian), "ter", scores)
 
 
 @metric
