@@ -72,7 +72,7 @@ def write(path: str) -> Attack:
 ATTACKS: dict[str, Attack] = {
     # the longest first
     "deaf to the processor's limit": Attack(
-        "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", ("signal 9",), {"cpu": 1, "wall": 30}),
+        "signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", ("signal 9",), {"cpu": 1, "wall": 120}),
     # the network
     "tcp to a listener outside": Attack("socket.create_connection(('127.0.0.1', PORT), 1)", NO),
     "listen on all addresses": Attack("socket.socket().bind(('0.0.0.0', 0))", NO),

@@ -184,7 +184,8 @@ def test_python_is_the_one_that_runs_us() -> None:
 
 
 RUNNER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells switch off in what they start with &
 from adapters.sandboxes import open_best
 from assay.programs import Job, Program
 text = '''
@@ -214,13 +215,13 @@ def test_nothing_survives_the_runner(tier: str, end: signal.Signals) -> None:
     until(lambda: len(own.children(recursive=True)) >= 10)
     family = own.children(recursive=True)
     runner.send_signal(end)
-    runner.wait(10)
+    runner.wait(30)
     until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
     runner.stdout.close()
     runner.stderr.close()
 
 
-def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end

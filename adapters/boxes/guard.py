@@ -81,7 +81,7 @@ class Box:
 
 def killed_for_memory() -> int:
     """How many processes the kernel has ended as the machine had no memory left."""
-    counted = Path("/proc/vmstat").read_text().rpartition("\noom_kill ")[2]
+    counted = linux.read("/proc/vmstat").rpartition("\noom_kill ")[2]
     return int(counted.split(None, 1)[0])
 
 
@@ -165,7 +165,7 @@ def _clean(plan: Values, names: Sequence[str], boxes: Iterable[Box]) -> None:
             os.spawnv(os.P_WAIT, plan["docker"], ["docker", "rm", "--force", name])
         if plan["folder"]:
             shutil.rmtree(Path(plan["folder"], name), ignore_errors=True)
-    while orphans := Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+    while orphans := linux.read(f"/proc/self/task/{os.getpid()}/children").split():
         for orphan in orphans:  # with each of them its own children become ours
             os.kill(int(orphan), signal.SIGKILL)
             os.waitpid(int(orphan), 0)

@@ -122,16 +122,16 @@ def _drop(root: bool, uid: int) -> None:
         new_user(NOBODY)
         linux.drop_bounding()
         linux.drop_capabilities()
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    linux.write("/proc/self/oom_score_adj", b"1000")
 
 
 def new_user(uid: int) -> None:
     """A new user namespace, in which this process's user has this number. Raises OSError."""
     user, group = os.geteuid(), os.getegid()
     linux.unshare(linux.NEWUSER)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{uid} {group} 1")
+    linux.write("/proc/self/setgroups", b"deny")
+    linux.write("/proc/self/uid_map", f"{uid} {user} 1".encode())
+    linux.write("/proc/self/gid_map", f"{uid} {group} 1".encode())
 
 
 def _limit(limits: Values) -> None:

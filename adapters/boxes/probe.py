@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
+import tempfile
 
 from adapters.boxes.runner import Boxes
 from assay.errors import SandboxError
@@ -26,7 +27,7 @@ print(json.dumps({
     "networks": [line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:]],
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
     "files outside": os.path.exists(OUTSIDE),
-    "secrets": sorted(set(os.environ) - set(KNOWN)),
+    "environment": sorted(set(os.environ) & set(OTHERS)),
     "kernel's settings": tried(lambda: open("/proc/sys/kernel/core_pattern", "r+")),
     "a file in /usr": tried(lambda: open("/usr/assay", "w")),
 }))
@@ -39,7 +40,7 @@ EXPECTED: dict[str, list[object]] = {
     "networks": [["lo"]],
     "processes": [1, 2, 3],
     "files outside": [False],
-    "secrets": [[], ["PWD"]],
+    "environment": [[]],
     "kernel's settings": ["Permission denied", "Read-only file system"],
     "a file in /usr": ["Permission denied", "Read-only file system"],
 }
@@ -59,9 +60,10 @@ def opened(tier: str, workers: int | None, **more: str) -> Boxes:
 
 
 def _probe(box: Boxes) -> None:
-    known = [*box.environ, "LC_CTYPE"]
-    text = LOOK.replace("OUTSIDE", repr(str(Path(__file__)))).replace("KNOWN", repr(known))
-    (ran,) = box.run([Job("probe", (Program(["python", "probe.py"], {"probe.py": text}),))])
+    others = sorted({*os.environ} - {*box.environ} - {"HOSTNAME", "LC_CTYPE", "PWD", "SHLVL", "_"})
+    with tempfile.NamedTemporaryFile() as outside:
+        text = LOOK.replace("OUTSIDE", repr(outside.name)).replace("OTHERS", repr(others))
+        (ran,) = box.run([Job("probe", (Program(["python", "probe.py"], {"probe.py": text}),))])
     (outcome,) = ran.outcomes
     try:
         found = json.loads(outcome.stdout)

@@ -24,5 +24,5 @@ def open_sandbox(workers: int | None = None) -> Boxes:
     image = os.environ.get("ASSAY_SANDBOX_IMAGE", IMAGE)
     asked = subprocess.run([program, "image", "inspect", image], capture_output=True, text=True, check=False)
     if asked.returncode:
-        raise SandboxError(f"docker: {asked.stderr.strip().splitlines()[-1]}")
+        raise SandboxError(f"docker: {asked.stderr.strip() or f'no image {image}'}")
     return opened("docker", workers, docker=program, image=image)
