@@ -71,10 +71,13 @@ def acc_ppl(value: Choices, sample: Sample) -> bool:
 
 
 @scorer
+@also_unread
 @reads("choice_sums")
-def chosen(value: Choices, sample: Sample) -> Scored:
+def chosen(value: Choices | None, sample: Sample) -> Scored:
     """As `acc`, with {pred, gold, shares} for the metrics f1, mcc, auc and ece: the choices by their places, and the
-    share of the probability that each has."""
+    share of the probability that each has. Where no numbers came there is no class either: it is not scored."""
+    if value is None:
+        return Scored(None)
     gold, best = _gold(value, sample), _best(value["sums"])
     return Scored(float(best in gold), detail={"pred": best, "gold": gold[0], "shares": _shares(value["sums"])})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from assay.reading import readings, scorings
 from assay.samples import loads, samples
 from assay.score import scorer
 from assay.types import Scores
+from tasks.preview import preview
 
 load_functions()
 
@@ -87,6 +90,31 @@ def test_rows_become_rotations_that_are_a_cluster_and_a_limit_counts_questions()
     assert len({one.sample_key for one in samples(benchmark, ROWS)}) == 12
     plain = [one.sample_key for one in samples(load_benchmark("mmlu"), ROWS, 2)]
     assert {one.cluster for one in found} == set(plain)
+
+
+OWN = """
+# A quiz that shows its own questions.
+dimension: knowledge
+sources: [{files: {path: quiz.jsonl}}]
+sample: {input: q, choices: c, target: a}
+prompt:
+  template: "{{ input }}: {% for text in choices %}{{ 'ABC'[loop.index0] }}. {{ text }} {% endfor %}"
+  answer: "{{ 'ABC'[target] }}"
+  fewshot: {from: self, retriever: random, k: 2}
+extract: [first_option]
+score: [option]
+"""
+
+
+def test_all_rotations_are_shown_the_same_examples_and_never_their_own_question(tmp_path: Path) -> None:
+    (tmp_path / "quiz.yaml").write_text(OWN)
+    rows = [{"q": f"q{i}", "c": [f"{i}x", f"{i}y", f"{i}z"], "a": i % 3} for i in range(5)]
+    (tmp_path / "quiz.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    plain = [p.demos for p in preview(load_benchmark("quiz", [tmp_path]), [tmp_path])]
+    turned = list(preview(load_benchmark("quiz@circular", [tmp_path]), [tmp_path]))
+    assert [p.demos for p in turned] == [demos for demos in plain for _ in range(3)]
+    assert all(demo["input"] != p.sample["input"] for p in turned for demo in p.demos)
+    assert [p.sample["choices"][p.sample["target"]] for p in turned[:6]] == ["0x"] * 3 + ["1y"] * 3
 
 
 def scores(picks: list[list[str | None]], golds: list[int]) -> Scores:

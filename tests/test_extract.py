@@ -167,6 +167,7 @@ def test_accuracies_are_lm_evals(drawn: tuple[list[float], list[str], int]) -> N
     chosen = scorer["chosen"](found, sample)
     assert isinstance(chosen, Scored) and chosen.detail.pop("shares") == pytest.approx(shares.tolist())
     assert chosen.detail == {"pred": int(np.argmax(values)), "gold": gold}
+    assert scorer["chosen"](None, sample) == Scored(None)
     assert scorer["mass"](found, sample) == pytest.approx(shares[gold])
     assert scorer["brier"](found, sample) == pytest.approx(((shares - (np.arange(len(sums)) == gold)) ** 2).sum())
 
