@@ -14,7 +14,7 @@ import yaml
 from api_server import ApiServer, distribution
 from columns import scores
 from conftest import STORIES, needs_stories
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.catalog import make_spec
@@ -97,6 +97,7 @@ def test_the_count_of_the_whole_text_has_its_first_token_and_the_context_is_in_t
     assert scorer["acc_tokens"](read("token_means", reply).value, {"target": 1}) is True
 
 
+@settings(max_examples=40)
 @given(st.lists(st.floats(-50, 0), min_size=2, max_size=6), st.floats(-30, 30))
 def test_what_all_choices_share_changes_no_choice(sums: list[float], shift: float) -> None:
     names = [str(i) for i in range(len(sums))]
@@ -171,6 +172,7 @@ def test_answers_that_are_the_same() -> None:
     assert same("\\sqrt") == "\\sqrt" and same(["b"]) == '["b"]'
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), min_size=1, max_size=5), min_size=2, max_size=5)
 )

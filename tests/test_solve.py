@@ -226,7 +226,6 @@ TALK: dict[str, Any] = {
     "score": [{"exact_match": {"gold": "target"}}],
     "variants": {
         "last": {"solver": {"dialogue": {"mode": "last"}}, "extract": ["stripped"]},
-        "drawn": {"sampling": {"temperature": 1.0, "replicas": 2}},
     },
 }
 
@@ -256,9 +255,7 @@ def test_a_run_of_dialogues_that_is_cut_off_between_rounds_asks_nothing_twice(
     tmp_path: Path, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenCompass's ChatInferencer begins every dialogue anew (defect 13)."""
-    whole, ledger = tmp_path / "whole.duckdb", tmp_path / "l.duckdb"
-    assert run(whole, talk, "talk", "talk@last") == 0
-    rounds = evaluation.rounds_task
+    ledger, rounds = tmp_path / "l.duckdb", evaluation.rounds_task
 
     def cut(*told: Any) -> int:
         if told[-1] == 2:
@@ -272,54 +269,52 @@ def test_a_run_of_dialogues_that_is_cut_off_between_rounds_asks_nothing_twice(
     assert len(before) == 2 * 2 + 2  # two rounds of every, one of last
     assert run(ledger, talk, "talk", "talk@last") == 0
     after = set(rows(ledger, "SELECT completion_key, created FROM completions"))
-    assert before < after and rows(ledger, "SELECT count(*) FROM runs") == [(1,)]
-    told = "SELECT sample_key, filter, value FROM predictions ORDER BY ALL"
-    assert rows(ledger, told) == rows(whole, told)
-    assert {key for key, _ in after} == {key for (key,) in rows(whole, "SELECT completion_key FROM completions")}
-    said = rows(ledger, "SELECT DISTINCT value FROM predictions WHERE value LIKE '[%' ORDER BY value")
-    assert [json.loads(value) for (value,) in said] == [
-        [f"{turn} {i}" for turn in ("one", "two", "three")] for i in (0, 1)
-    ]
+    assert before < after and len(after) == 2 * 3 + 2 and rows(ledger, "SELECT count(*) FROM runs") == [(1,)]
+    said = [json.loads(value) for (value,) in rows(ledger, "SELECT value FROM predictions ORDER BY value")]
+    assert said == ["three 0", "three 1", *([f"{turn} {i}" for turn in ("one", "two", "three")] for i in (0, 1))]
+
+
+SOLVERS = """
+from assay import solver
+from assay.solve import Question
+from assay.types import Reply
+
+
+@solver
+def twice(sample, prompt, transcript):
+    return transcript[-1].reply if len(transcript) > 1 else [Question(prompt)]
+
+
+@solver
+def plan(sample, prompt, transcript):
+    if transcript:
+        return Reply(prompt[-1]["content"])
+    return [Question([*prompt, {"role": "user", "content": f"plan {i}"}]) for i in range(2)]
+"""
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_answers_to_the_same_question_in_two_rounds_are_two_draws(tmp_path: Path, talk: Path) -> None:
-    (talk / "twice.py").write_text(
-        "from assay import solver\nfrom assay.solve import Question\n\n\n@solver\n"
-        "def twice(sample, prompt, transcript):\n"
-        "    return transcript[-1].reply if len(transcript) > 1 else [Question(prompt)]\n"
-    )
-    (talk / "talk.yaml").write_text(yaml.safe_dump(TALK | {"solver": "twice"}, sort_keys=False))
-    ledger = tmp_path / "l.duckdb"
-    assert run(ledger, talk, "talk@drawn") == 0
-    asked = rows(ledger, "SELECT round, count(*), count(DISTINCT seed) FROM asked GROUP BY round ORDER BY round")
-    assert asked == [(0, 4, 4), (1, 4, 4)]
-    assert rows(ledger, "SELECT count(DISTINCT seed), count(DISTINCT request_key) FROM asked") == [(8, 2)]
-
-
-@pytest.mark.usefixtures("prefect_server")
-def test_a_solver_has_the_first_question_and_later_gets_the_prompt(tmp_path: Path, talk: Path) -> None:
-    (talk / "plan.py").write_text(
-        "from assay import solver\nfrom assay.solve import Question\nfrom assay.types import Reply\n\n\n@solver\n"
-        "def plan(sample, prompt, transcript):\n"
-        "    if transcript:\n        return Reply(prompt[-1]['content'])\n"
-        "    return [Question([*prompt, {'role': 'user', 'content': f'plan {i}'}]) for i in range(2)]\n"
-    )
-    recipe = TALK | {"solver": "plan", "extract": ["stripped"]}
-    recipe["prompt"] = recipe["prompt"] | {
-        "fewshot": {"samples": [{"dialogue": [{"content": "example"}], "target": "done"}], "k": 1},
-    }
+def test_a_solver_has_the_first_questions_and_the_same_one_later_is_another_draw(tmp_path: Path, talk: Path) -> None:
+    (talk / "solvers.py").write_text(SOLVERS)
+    shots = {"samples": [{"dialogue": [{"content": "example"}], "target": "done"}], "k": 1}
+    planned = {"solver": "plan", "extract": ["stripped"], "prompt": {"fewshot": shots}}
+    drawn = {"solver": "twice", "sampling": {"temperature": 1.0, "replicas": 2}}
+    recipe = TALK | {"variants": {"planned": planned, "drawn": drawn}}
     (talk / "talk.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False))
     ledger = tmp_path / "l.duckdb"
-    assert run(ledger, talk, "talk") == 0
+    assert run(ledger, talk, "talk@drawn", "talk@planned") == 0
+    drawn_twice = "SELECT round, count(*), count(DISTINCT seed) FROM asked WHERE seed > 0 GROUP BY round ORDER BY round"
+    assert rows(ledger, drawn_twice) == [(0, 4, 4), (1, 4, 4)]
+    assert rows(ledger, "SELECT count(DISTINCT seed), count(DISTINCT request_key) FROM asked WHERE seed > 0") == [
+        (8, 2)
+    ]
     asked = rows(
-        ledger, "SELECT a.turn, r.messages FROM asked a JOIN requests r USING (request_key) ORDER BY ordinal, turn"
+        ledger,
+        "SELECT turn, messages FROM asked JOIN requests USING (request_key) WHERE seed = 0 ORDER BY ordinal, turn",
     )
-    assert [(turn, [m["content"] for m in json.loads(text)][-1]) for turn, text in asked] == [
-        (0, "plan 0"), (1, "plan 1"), (0, "plan 0"), (1, "plan 1"),
-    ]  # fmt: skip
-    read = rows(ledger, "SELECT value FROM predictions ORDER BY ordinal")
-    assert [json.loads(value) for (value,) in read] == [f"example done\n\none {i}" for i in (0, 1)]
+    assert [(turn, json.loads(text)[-1]["content"]) for turn, text in asked] == [(0, "plan 0"), (1, "plan 1")] * 2
+    read = rows(ledger, "SELECT value FROM predictions WHERE value LIKE '%example%' ORDER BY ordinal")
+    assert [json.loads(value) for (value,) in read] == [f"example done\n\none {i}" for i in (0, 1)]  # the prompt, later
 
 
 @pytest.mark.usefixtures("prefect_server")
