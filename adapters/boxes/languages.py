@@ -28,7 +28,7 @@ _HOME = {"go": ["go", "env", "GOROOT"], "rustc": ["rustc", "--print", "sysroot"]
 """How those that are often not in /usr tell where they are."""
 _SYSTEM = ("/usr", "/etc/alternatives", "/etc/ld.so.cache", "/etc/java-*-openjdk")
 _ROOT_LINKS = ("/bin", "/sbin", "/lib", "/lib64")
-_ROOMY = Limits(memory=1 << 16, processes=256)
+_ROOMY = Limits(memory=1 << 16, processes=256, wall=60)
 """What Java and Node reserve is far more than what they use."""
 
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
@@ -38,7 +39,7 @@ _MOST_AT_ONCE = 128
 
 
 class Boxes:
-    """A sandbox: a keeper, and as many jobs at once as there are workers.
+    """A sandbox: a keeper, and for each caller as many jobs at once as there are workers.
 
     Making one raises SandboxError where the keeper cannot do on this machine what its tier needs.
     """
@@ -49,6 +50,7 @@ class Boxes:
         self.tier = tier
         self._workers = min(workers or len(os.sched_getaffinity(0)), _MOST_AT_ONCE)
         self._slots: set[int] = set()
+        self._taking = threading.Lock()
         self.environ = languages.environ("/scratch")
         self._folder = tempfile.mkdtemp(prefix="assay-box-") if tier in _IN_FILES else ""
         users = _users()
@@ -80,29 +82,37 @@ class Boxes:
     def run(self, jobs: Sequence[Job]) -> Iterator[Ran]:
         """Every job's end, each once, in any order. Raises SandboxError where the keeper has ended."""
         waiting = iter(jobs)
+        ended: list[Ran] = []
         with selectors.DefaultSelector() as ready:
             try:
                 while True:
                     while len(ready.get_map()) < self._workers and (job := next(waiting, None)) is not None:
                         slot, result = self._send(job)
                         ready.register(result, selectors.EVENT_READ, (job, slot, bytearray()))
+                    yield from ended  # the next ones run while the caller has these
                     if not ready.get_map():
                         return
-                    for key, _ in ready.select():
-                        job, slot, data = key.data
-                        if chunk := os.read(key.fd, _CHUNK):
-                            data += chunk
-                            continue
-                        ready.unregister(key.fd)
-                        self._done(key.fd, slot)
-                        yield Ran(job.key, self._outcomes(job, data))
+                    ended = list(self._ended(ready))
             finally:
                 for key in ready.get_map().values():
                     self._done(key.fd, key.data[1])
 
+    def _ended(self, ready: selectors.BaseSelector) -> Iterator[Ran]:
+        """Wait for something to read; the jobs whose outcomes are complete."""
+        for key, _ in ready.select():
+            job, slot, data = key.data
+            if chunk := os.read(key.fd, _CHUNK):
+                data += chunk
+                continue
+            ready.unregister(key.fd)
+            self._done(key.fd, slot)
+            yield Ran(job.key, self._outcomes(job, data))
+
     def _send(self, job: Job) -> tuple[int, int]:
         """Have a job begun: its slot, and the open file from which its outcomes can be read."""
-        slot = next(number for number in count() if number not in self._slots)
+        with self._taking:
+            slot = next(number for number in count() if number not in self._slots)
+            self._slots.add(slot)
         result, written = os.pipe()
         files = [written]
         for program in job.programs:
@@ -112,12 +122,11 @@ class Boxes:
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], files)
         except OSError as error:
-            os.close(result)
+            self._done(result, slot)
             raise SandboxError(f"{self.tier}: the sandbox has ended: {self._last_words()}") from error
         finally:
             for file in files:
                 os.close(file)
-        self._slots.add(slot)
         return slot, result
 
     def _done(self, result: int, slot: int) -> None:
