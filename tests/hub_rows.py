@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,11 @@ class Made:
     """A part of the first prompt."""
     right: Sequence[str]
     """What is right, of each row, as the benchmark's default writes it."""
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]] = ()
     types: Mapping[str, Any] | None = None
     """On the hub: each column's type, a list of names for a ClassLabel. None: a file of the user's own."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Or the files of the user's own, as they are."""
 
 
 def feature(kind: Any) -> Any:
@@ -54,7 +56,11 @@ def laid_out(name: str, rows: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(hub, "reachable", lambda: False)
     source = load_benchmark(name).sources[-1]
-    if source.hub:
+    if rows.files:
+        for place, text in rows.files.items():
+            (tmp_path / "catalog" / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "catalog" / place).write_text(text, encoding="utf-8")
+    elif source.hub:
         _as_on_the_hub(tmp_path / "catalog", hub_sources(name), rows)
     else:
         assert source.files and rows.types is None

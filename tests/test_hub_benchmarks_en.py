@@ -118,8 +118,8 @@ MADE = {
         "Passage: Ann met Bob.\nThey ate\nResult: @placeholder paid\nQuestion: What entity does \"@placeholder\"",
         ["Ann"],
         [{"passage": "Ann met Bob.\n@highlight\nThey ate", "query": "@placeholder paid",
-          "entities": ["Bob", "Ann", "Bob"], "entity_spans": {"text": ["Ann"], "start": [0], "end": [3]}, "answers": ["Ann"],
-          "idx": {"passage": 0, "query": 0}}],
+          "entities": ["Bob", "Ann", "Bob"], "entity_spans": {"text": ["Ann"], "start": [0], "end": [3]},
+          "answers": ["Ann"], "idx": {"passage": 0, "query": 0}}],
         {"passage": "string", "query": "string", "entities": TEXTS,
          "entity_spans": {"text": TEXTS, "start": ["list", "int32"], "end": ["list", "int32"]}, "answers": TEXTS,
          "idx": {"passage": "int32", "query": "int32"}},
@@ -138,6 +138,40 @@ MADE = {
           "answer_choice": one} for i, one in ((1, "Bob"), (0, "Ann"))],
         {"narrative": "string", "question": "string", "choices": "string", "answer_index": "int64",
          "answer_choice": "string"},
+    ),
+    "winograd": Made(
+        "",
+        [" was bad.", " was bad."],
+        [{"text": "Ann told Eve that she was bad.", "pronoun": "she", "pronoun_loc": 18, "quote": "she was bad",
+          "quote_loc": 18, "options": ["Ann", "Eve"], "label": i, "source": "x"} for i in TWO],
+        {"text": "string", "pronoun": "string", "pronoun_loc": "int32", "quote": "string", "quote_loc": "int32",
+         "options": TEXTS, "label": ["0", "1"], "source": "string"},
+    ),
+    "summedits": Made(
+        "Document:\nIt rained.\nSummary:\nIt was wet.\nQuestion:\nIs the summary factually consistent",
+        ["No", "Yes"],
+        [{"domain": "news", "id": str(i), "doc": "It rained.", "summary": "It was wet.", "original_summary": "",
+          "label": i, "edit_types": [], "seed_summary_id": 1} for i in TWO],
+        {**dict.fromkeys(["domain", "id", "doc", "summary", "original_summary"], "string"), "label": "int64",
+         "edit_types": TEXTS, "seed_summary_id": "int64"},
+    ),
+    "storycloze": Made(
+        "A. B. C. D.",
+        ["E2.", "E1."],
+        files={"storycloze/cloze_test_test__spring2016 - cloze_test_ALL_test.csv":
+               "InputStoryid,InputSentence1,InputSentence2,InputSentence3,InputSentence4,RandomFifthSentenceQuiz1,"
+               "RandomFifthSentenceQuiz2,AnswerRightEnding\n1,A.,B.,C.,D.,E1.,E2.,2\n2,A.,B.,C.,G.,E1.,E2.,1\n"},
+    ),
+    "iwslt2017": Made(
+        "English statements to German:\nGood day.",
+        ["Guten Tag.", "Eine Katze."],
+        files={f"iwslt2017/{split}.{lang}": text for split in ("test", "validation")
+               for lang, text in (("en", "Good day.\nA cat.\n"), ("de", "Guten Tag.\nEine Katze.\n"))},
+    ),
+    "xlsum": Made(
+        "Document：It rained.\nBased on",
+        ["Rain."],
+        files={"xlsum/english_test.jsonl": '{"id":"1","url":"u","title":"t","summary":"Rain.","text":"It rained."}\n'},
     ),
 }  # fmt: skip
 
