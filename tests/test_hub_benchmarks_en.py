@@ -170,8 +170,8 @@ MADE = {
     ),
     "xlsum": Made(
         "Document：It rained.\nBased on",
-        ["Rain."],
-        files={"xlsum/english_test.jsonl": '{"id":"1","url":"u","title":"t","summary":"Rain.","text":"It rained."}\n'},
+        ["Rain fell today."],
+        files={"xlsum/english_test.jsonl": '{"id":"1","url":"u","title":"t","summary":"Rain fell today.","text":"It rained."}\n'},
     ),
 }  # fmt: skip
 
