@@ -18,6 +18,7 @@ from assay.circular import circular, divide
 from assay.documents import merge_patch, parse, read_comment, read_map
 from assay.errors import SpecError, unknown
 from assay.registry import folders
+from assay.sized import options_of, sized
 from assay.spec import Benchmark, EvalSpec, ModelSpec, explain
 from assay.types import Sampling
 
@@ -29,7 +30,8 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load_benchmark(id: str, catalog: Sequence[Path] = ()) -> Benchmark:
-    """A benchmark, or a variant of it (`gsm8k@cot`), or one with its choices turned (`mmlu@gen+circular`).
+    """A benchmark, or a variant of it (`gsm8k@cot`), or one with its choices turned (`mmlu@gen+circular`),
+    or with options of its generated source (`ruler@tokens=128k`).
 
     Raises SpecError for an unknown name or a file that is wrong.
     """
@@ -38,6 +40,9 @@ def load_benchmark(id: str, catalog: Sequence[Path] = ()) -> Benchmark:
     if name not in files:
         raise SpecError(unknown("benchmark", name, files))
     path = files[name]
+    plain, options = options_of(variant)
+    if options:
+        return sized(load_benchmark(f"{name}@{plain}" if plain else name, catalog), variant, options)
     if variant not in _variants(path) and (base := divide(variant)) is not None:
         return circular(load_benchmark(f"{name}@{base}" if base else name, catalog))
     if at and not variant:

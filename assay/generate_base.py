@@ -5,17 +5,29 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, Concatenate, Literal, ParamSpec
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from assay.errors import DatasetError, SpecError
 from assay.keys import digest
 from assay.registry import Registry
 
 P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 Split = Literal["train", "test"]
 Make = Callable[Concatenate[random.Random, P], dict[str, Any]]
 
 generated: Registry[Callable[..., Iterator[dict[str, Any]]]] = Registry("generated source")
+
+
+def made_of(*parts: Any) -> Callable[[F], F]:
+    """Say which functions or classes of other files a source is made of: its version is theirs too."""
+
+    def mark(function: F) -> F:
+        function.__dict__["parts"] = parts
+        return function
+
+    return mark
+
 
 PATIENCE = 2000
 """Draws in a row without a new question after which there are taken to be no more."""

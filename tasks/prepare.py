@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from adapters import model_adapter
 from adapters.datasets import open_source
 from adapters.datasets.formats import records
+from adapters.datasets.generated import Measure, estimate
 from assay.chunks import CHUNK, chunked
 from assay.circular import rotations
+from assay.errors import SpecError
 from assay.keys import key
 from assay.registry import version_of
 from assay.samples import samples
 from assay.template import filters_in, value_template
-from tasks.context import Run, open_run
+from assay.types import Request
+from tasks.context import Run, Subject, open_run
+from tasks.fit import counter
 from tasks.progress import advance
 from tasks.steps import each, step
+
+COUNTS = ("tokenizer", "chat_template", "meta_template", "add_bos")
+"""What of a model's identity says how long a text is to it."""
 
 
 @step("prepare")
@@ -27,7 +35,7 @@ def prepare_task(ledger: str, run_id: str, benchmarks: list[str]) -> list[str]:
 def prepare(run: Run, name: str) -> None:
     """Have a benchmark's samples in the ledger, with where they came from. Raises DatasetError, SpecError."""
     benchmark = run.benchmarks[name]
-    opened = open_source(benchmark.sources, catalog=run.spec.catalog)
+    opened = open_source(benchmark.sources, run.spec.catalog, lambda: measure(run, name))
     mapping = [benchmark.name, benchmark.sample, benchmark.where, benchmark.group, benchmark.cluster]
     mapping += ["circular", version_of(rotations)] if benchmark.circular else []
     code = [version_of(one) for one in (samples, value_template, records)]
@@ -43,6 +51,29 @@ def prepare(run: Run, name: str) -> None:
             record.rows += len(chunk)
             advance("prepare", len(chunk))
         _record_source(run, name, opened.facts, record.rows)
+
+
+def measure(run: Run, name: str) -> Measure:
+    """How long a text is to the models of a run, for a benchmark whose texts have an asked length.
+
+    Raises SpecError where they do not count alike: their questions would not be the same.
+    """
+    alike: dict[str, Subject] = {}
+    for subject in map(run.models.__getitem__, run.subjects):
+        told = {part: subject.info.identity.get(part) for part in COUNTS}
+        known = hasattr(model_adapter(subject.spec.adapter, run.spec.catalog), "counter")
+        alike.setdefault(key(told) if known else "", subject)
+    if len(alike) > 1:
+        which = " and ".join(subject.spec.label for subject in alike.values())
+        raise SpecError(
+            f"{name}: its texts are of a length in the model's own tokens, and {which} count differently: ask them in"
+            f" runs of their own, or name one tokenizer for both ({name}@tokenizer=FOLDER)"
+        )
+    [(identity, subject)] = alike.items()
+    if not identity:
+        return estimate()
+    count = counter(subject.spec, run.spec.catalog)
+    return Measure(identity, lambda text: count(Request("", "generate", [{"role": "user", "content": text}])))
 
 
 def _record_source(run: Run, name: str, facts: dict[str, object], rows: int) -> None:

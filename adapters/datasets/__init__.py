@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.errors import DatasetError
-from assay.registry import folders, version_of
+from assay.registry import folders
 from assay.spec import Source
 from assay.types import Row
+
+if TYPE_CHECKING:
+    from adapters.datasets.generated import Measure
 
 
 class Unavailable(DatasetError):
@@ -42,15 +45,19 @@ class Opened:
     rows: Iterable[Row]
 
 
-def open_source(sources: Sequence[Source], catalog: Sequence[Path] = ()) -> Opened:
+def open_source(
+    sources: Sequence[Source], catalog: Sequence[Path] = (), measure: Callable[[], Measure] | None = None
+) -> Opened:
     """The first source that can be had. Nothing is read before `rows` is iterated, but the files are verified.
+
+    `measure` says how long a text is to the models that will read it, for generated texts of an asked length.
 
     Raises DatasetError where none can be had, with the reason of each, or where one is not as pinned.
     """
     reasons = []
     for source in sources:
         try:
-            return _open(source, folders(catalog))
+            return _open(source, folders(catalog), measure)
         except Unavailable as error:
             reasons.append(str(error))
     if not reasons:
@@ -58,7 +65,7 @@ def open_source(sources: Sequence[Source], catalog: Sequence[Path] = ()) -> Open
     raise DatasetError("; ".join(reasons))
 
 
-def _open(source: Source, catalog: Sequence[Path]) -> Opened:
+def _open(source: Source, catalog: Sequence[Path], measure: Callable[[], Measure] | None) -> Opened:
     if source.files:
         from adapters.datasets.files import open_files
 
@@ -67,10 +74,8 @@ def _open(source: Source, catalog: Sequence[Path]) -> Opened:
         from adapters.datasets.hub import open_hub
 
         return Opened(source, *open_hub(source.hub, catalog))
-    from adapters.datasets.generated import rows
-    from assay.generate import generated
+    from adapters.datasets.generated import estimate, open_generated
 
     made = source.generated
     assert made is not None
-    facts = {"source": "generated", **made.model_dump(mode="json"), "version": version_of(generated[made.name])}
-    return Opened(source, facts, Rows(lambda: iter(rows(made))))
+    return Opened(source, *open_generated(made, catalog, measure or estimate))
