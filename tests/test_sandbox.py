@@ -53,6 +53,15 @@ CASES: dict[str, tuple[tuple[Program, ...], Check]] = {
     ),
     "syntax": ((python("x = = 1"),), lambda o: o[0].code == 1 and "SyntaxError" in o[0].stderr),
     "threads and exit": ((python(LAST_WORDS),), lambda o: o[0].stdout == "late\nbye\n"),
+    "output put aside": (
+        (python("import sys\nprint('a')\nsys.stdout = None"),),
+        lambda o: (o[0].code, o[0].stdout) == (0, "a\n"),
+    ),
+    "last objects": (
+        (python("class A:\n    def __del__(self): "
+                "print('gone')\na = A()"),),
+        lambda o: (o[0].code, o[0].stdout) == (0, "gone\n"),
+    ),
     "interpreter": ((command("python", "-c", "print(6 * 7)"),), lambda o: o[0].stdout == "42\n"),
     "stdin": ((python("print(input() * 2)", "ab\n"),), lambda o: o[0].stdout == "abab\n"),
     "no stdin": ((python("print(repr(open(0).read()))"),), lambda o: o[0].stdout == "''\n"),

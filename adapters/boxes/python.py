@@ -49,11 +49,13 @@ def _finish(main: types.ModuleType, code: int) -> NoReturn:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
     main.__dict__.clear()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        code = 120
+    gc.collect()
+    for file in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if file is not None and not getattr(file, "closed", False):
+            try:
+                file.flush()
+            except Exception:  # noqa: BLE001  (a program may have put anything there)
+                code = 120
     os._exit(code)
 
 
