@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def spec_of(
     spec_file: Path | None, models: tuple[str, ...], benchmarks: tuple[str, ...], suites: tuple[str, ...],
     limit: int | None, seed: int | None, settings: tuple[str, ...], catalogs: tuple[Path, ...],
-    judges: tuple[str, ...] = (), baseline: str | None = None,
+    judges: tuple[str, ...] = (), baseline: str | None = None, embedder: str | None = None,
 ) -> EvalSpec:  # fmt: skip
     """The evaluation of a file, of flags, or of both (flags win). Raises SpecError."""
     from assay.catalog import load_spec, make_spec
@@ -23,7 +23,7 @@ def spec_of(
             given[name] = list(value)
     if benchmarks and not suites and spec_file:
         given.pop("suites", None)
-    for name, one in (("limit", limit), ("seed", seed), ("baseline", baseline)):
+    for name, one in (("limit", limit), ("seed", seed), ("baseline", baseline), ("embedder", embedder)):
         if one is not None:
             given[name] = one
     if catalogs:

@@ -31,7 +31,7 @@ class Plan(NamedTuple):
 def plan(spec: EvalSpec, ledger: Ledger, refresh: bool = False) -> Plan:
     """What a run of a spec will ask, and how long it will take: of the unfinished one, where there is one.
 
-    Prepares the samples and the prompts that the run needs; loads, asks and claims nothing. Raises SpecError,
+    Prepares the samples and the prompts that the run needs; asks nobody but whom retrievers ask. Raises SpecError,
     ModelError, LedgerError.
     """
     run = _planned(spec, ledger)

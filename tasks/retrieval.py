@@ -42,8 +42,8 @@ def helpers_of(spec: EvalSpec, benchmark: Benchmark) -> Helpers:
     name = f"{benchmark.id}: the retriever {fewshot.retriever}"
     if spec.embedder is None:
         raise SpecError(
-            f"{name} wants an embedder, and the run has none: name one by `embedder:` in the spec, or"
-            " --set embedder=hf:FOLDER"
+            f"{name} wants an embedder, and the run has none: name one by --embedder hf:FOLDER, or `embedder:` in the"
+            " spec"
         )
     [embedder] = described(spec, [spec.embedder]).values()
     _able(embedder, "embed", name)

@@ -189,7 +189,7 @@ def test_the_model_that_weighs_may_be_another(place: Path, llama: Path) -> None:
 
 
 def test_who_is_asked_is_known_before_a_run_begins(place: Path, llama: Path) -> None:
-    with pytest.raises(SpecError, match=r"near: the retriever topk wants an embedder.*`embedder:`.*--set embedder=hf:"):
+    with pytest.raises(SpecError, match=r"near: the retriever topk wants an embedder.*--embedder hf:.*`embedder:`"):
         check(spec(place, "near"))
     with pytest.raises(ModelError, match="near: the retriever topk asks for embed, and echo:oracle can choice"):
         check(spec(place, "near", embedder="echo:oracle"))

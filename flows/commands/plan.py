@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 @click.command("plan", short_help="What a run will ask, take and cost, without asking.", params=run.params)
 def command(
     spec_file: Path | None, models: tuple[str, ...], benchmarks: tuple[str, ...], suites: tuple[str, ...],
-    judges: tuple[str, ...], baseline: str | None,
+    judges: tuple[str, ...], baseline: str | None, embedder: str | None,
     limit: int | None, seed: int | None, settings: tuple[str, ...], refresh: bool, as_json: bool,
     catalogs: tuple[Path, ...], ledger: Path,
 ) -> None:  # fmt: skip
     """Say what `assay run` with the same arguments will ask, how long it will take and what it will cost.
 
-    No model is loaded or asked. Samples and prompts are put into the ledger, which is made where there is none: the run
-    that follows finds them there.
+    No model is loaded or asked, but an embedder where prompts want one. Samples and prompts are put into the ledger,
+    which is made where there is none: the run that follows finds them there.
     """
     from flows.running import Bars
     from flows.server import apply_settings
     from storage.ledger import Ledger
 
-    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline)
+    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline, embedder)
     apply_settings()  # the steps' files import Prefect; nothing is run by it
     from tasks.check import check
     from tasks.planned import plan

@@ -32,6 +32,7 @@ def catalog_option(function: Any) -> Any:
 @click.option("--limit", type=int, help="At most so many samples of each group of each benchmark.")
 @click.option("--judge", "judges", multiple=True, help="A model that judges answers, for benchmarks that ask one.")
 @click.option("--baseline", help="The model whose answers others are held against, for benchmarks that compare two.")
+@click.option("--embedder", help="The model whose vectors say which examples are near, for retrievers that ask one.")
 @click.option("--seed", type=int, help="Seed of everything that is drawn (0).")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="model.dtype=float32, sampling.max_tokens=64"
@@ -42,7 +43,7 @@ def catalog_option(function: Any) -> Any:
 @ledger_option
 def command(
     spec_file: Path | None, models: tuple[str, ...], benchmarks: tuple[str, ...], suites: tuple[str, ...],
-    judges: tuple[str, ...], baseline: str | None,
+    judges: tuple[str, ...], baseline: str | None, embedder: str | None,
     limit: int | None, seed: int | None, settings: tuple[str, ...], refresh: bool, as_json: bool,
     catalogs: tuple[Path, ...], ledger: Path,
 ) -> None:  # fmt: skip
@@ -53,5 +54,5 @@ def command(
     from flows.given import spec_of
     from flows.running import run_spec
 
-    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline)
+    spec = spec_of(spec_file, models, benchmarks, suites, limit, seed, settings, catalogs, judges, baseline, embedder)
     raise click.exceptions.Exit(run_spec(spec, ledger, refresh=refresh, as_json=as_json))
