@@ -36,12 +36,13 @@ def label(reply: Reply, sample: Sample, labels: Mapping[str, Sequence[str]] | Se
         {name: tuple(of) for name, of in labels.items()} if isinstance(labels, Mapping) else {n: (n,) for n in labels}
     )
     names, one, said = _labels(tuple(words.items()))
-    stated = said.findall(reply.text)
+    text = reply.text.casefold()
+    stated = said.findall(text)
     if stated:
-        return Extracted(names[stated[-1].lower()], "stated")
-    if first := re.match(rf"\W*{one.pattern}", reply.text, re.IGNORECASE):
-        return Extracted(names[first[1].lower()], "leading")
-    seen = sorted({names[found.lower()] for found in one.findall(reply.text)})
+        return Extracted(names[stated[-1]], "stated")
+    if first := re.match(rf"\W*{one.pattern}", text):
+        return Extracted(names[first[1]], "leading")
+    seen = sorted({names[found] for found in one.findall(text)})
     if len(seen) > 1:
         return Extracted(None, "several labels", "ambiguous")
     return Extracted(seen[0], "single", "fallback") if seen else Extracted(None, "", "none")
@@ -54,13 +55,13 @@ def _labels(words: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[dict[str, s
     names: dict[str, str] = {}
     for name, of in words:
         for word in of:
-            if names.setdefault(str(word).lower(), name) != name:
-                raise SpecError(f"label: {word!r} stands for {names[str(word).lower()]!r} and for {name!r}")
+            if names.setdefault(str(word).casefold(), name) != name:
+                raise SpecError(f"label: {word!r} stands for {names[str(word).casefold()]!r} and for {name!r}")
     if not names:
         raise SpecError("label: wanted labels, as a list or {LABEL: [WORD, …]}, got none")
     longest = sorted(names, key=len, reverse=True)
     one = "|".join(rf"\b{re.escape(w)}\b" if w.isascii() else re.escape(w) for w in longest)
-    return names, re.compile(f"({one})", re.IGNORECASE), re.compile(f"(?:{_SAID})({one})", re.IGNORECASE)
+    return names, re.compile(f"({one})"), re.compile(f"(?:{_SAID})({one})")
 
 
 @extractor

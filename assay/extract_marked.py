@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from assay.extract import extractor
 from assay.types import Reply, Sample
 
@@ -28,12 +30,12 @@ def _documents(text: str) -> Iterator[Any]:
         if start.start() < place:
             continue
         try:
-            whole, place = decoder.raw_decode(text, start.start())
-        except json.JSONDecodeError:
+            _, place = decoder.raw_decode(text, start.start())
+            yield orjson.loads(text[start.start() : place])  # which takes only what can be written again
+        except ValueError:
             continue
         except RecursionError:  # brackets of a depth that no answer has
             return
-        yield whole
 
 
 def _at(value: Any, path: str) -> Any:
@@ -51,5 +53,5 @@ def _at(value: Any, path: str) -> Any:
 def xml_tag(reply: Reply, sample: Sample, tag: str = "answer", last: bool = True) -> str | None:
     """What the last `<tag>…</tag>` encloses, stripped; nothing where it was not closed or is blank."""
     name = re.escape(tag)
-    found = re.findall(rf"<{name}(?:\s[^>]*)?>((?:(?!<{name}[\s>]).)*?)</{name}>", reply.text, re.DOTALL)
+    found = re.findall(rf"<{name}(?:\s[^<>]*)?>((?:(?!<{name}[\s>]).)*?)</{name}>", reply.text, re.DOTALL)
     return (found[-1 if last else 0].strip() or None) if found else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
@@ -127,6 +129,24 @@ def test_chinese_numerals_are_read_back(number: int) -> None:
 def test_whatever_looks_like_a_number_is_read_or_left(text: str) -> None:
     for number in quantities(text):
         assert float(number) is not None
+
+
+ODD = [*"{}[]<>/:,\"'\\ \n", "answer", "yeſ", "Answer: ", "9" * 5000, "\\ud800", "1e999", "是", "NaN"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(ODD)))
+def test_nothing_that_a_model_writes_breaks_a_reader(pieces: list[str]) -> None:
+    for step in ("yes_no", "quantity", "json_value", "xml_tag", "nearest_option"):
+        orjson.dumps(found(step, "".join(pieces), PLACES).value)
+
+
+@pytest.mark.parametrize("text", ["<answer ", "<answer>", "[", '{"a":', "1,", "9", "1/"])
+def test_nothing_written_over_and_over_takes_for_ever(text: str) -> None:
+    start = time.process_time()
+    for step in ("json_value", "xml_tag", "quantity", "yes_no"):
+        found(step, text * 20_000)
+    assert time.process_time() - start < 5
 
 
 PLACES = {"choices": ["Paris", "Rome", "the city of Berlin"]}
