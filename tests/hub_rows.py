@@ -62,6 +62,9 @@ def laid_out(name: str, rows: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             (tmp_path / "catalog" / place).write_text(text, encoding="utf-8")
     elif source.hub:
         _as_on_the_hub(tmp_path / "catalog", hub_sources(name), rows)
+    elif rows.types is not None:
+        assert source.files
+        _rows_of(rows).to_parquet(tmp_path / "catalog" / source.files.path)
     else:
         assert source.files and rows.types is None
         path = tmp_path / "catalog" / source.files.path
@@ -82,13 +85,18 @@ def hub_sources(name: str) -> list[HubSource]:
     return list(found.values())
 
 
-def _as_on_the_hub(folder: Path, sources: Sequence[HubSource], made: Made) -> None:
-    """Folders with a card that names the subsets and their splits, and the same rows in each as parquet with types."""
+def _rows_of(made: Made) -> Any:
+    """The rows with their types, as a data set."""
     from datasets import Dataset, Features
 
     assert made.types is not None
     features = Features({column: feature(kind) for column, kind in made.types.items()})
-    rows = Dataset.from_list([dict(row) for row in made.rows], features=features)
+    return Dataset.from_list([dict(row) for row in made.rows], features=features)
+
+
+def _as_on_the_hub(folder: Path, sources: Sequence[HubSource], made: Made) -> None:
+    """Folders with a card that names the subsets and their splits, and the same rows in each as parquet with types."""
+    rows = _rows_of(made)
     by_path: dict[str, dict[str, list[str]]] = {}
     for source in sources:
         subset, split = source.name or "default", source.split
