@@ -134,6 +134,16 @@ class Run:
             con.register("chunk", rows)
             con.execute(f"INSERT INTO {table} BY NAME SELECT ? AS {MADE_BY[table]}, * FROM chunk", [step_key])
 
+    def forget(self, step: str, benchmark: str, model: str, round: int) -> None:
+        """Drop what an earlier attempt recorded of this round and later ones: it followed from other answers."""
+        for place in [(step, benchmark, model, later) for *_, later in self.keys if later >= round]:
+            self.keys.pop(place, None)
+        with self.ledger.write() as con:
+            con.execute(
+                "DELETE FROM steps WHERE run_id = ? AND step = ? AND benchmark = ? AND model_key = ? AND round >= ?",
+                [self.id, step, benchmark, model, round],
+            )
+
     def fail(self, step: str, benchmark: str, error: Exception, model: str = "") -> None:
         """Record that a benchmark cannot go on, and why."""
         self._record(step, benchmark, model, 0, "", "failed", 0, 0.0, str(error))

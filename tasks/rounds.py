@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from assay.errors import SpecError
 from assay.keys import key
 from assay.prompt import Prompter, ask_of
 from assay.reading import name_of
@@ -28,20 +29,26 @@ def rounds_task(ledger: str, run_id: str, model: str, benchmarks: list[str], rou
 
 
 def next_round(run: Run, name: str, model: str, round: int) -> int:
-    """Have the questions that follow from a model's answers in the ledger; how many there are."""
+    """Have the questions that follow from a model's answers in the ledger; how many there are.
+
+    Raises SpecError where there are some and the run has no round left for them.
+    """
     benchmark = run.benchmarks[name]
-    prompted = [k for k in run.prompted(name, model) if k != run.keys.get(("prompt", name, model, round))]
+    prompted = [run.key_of("prompt", name, model, earlier) for earlier in range(round)]
     solver_name, options = name_of(benchmark.solver)
     step_key = key(
         "round", round, prompted, model, fingerprint(run, prompted, model), version_of(solver[solver_name]), options
     )
     with run.step("prompt", name, step_key, "asked", model, round) as record:
         if record.fresh:
+            run.forget("prompt", name, model, round)
             prompter, sampling = Prompter(benchmark), run.sampling(benchmark)
             for chunk in transcripts(run, benchmark, model, prompted):
                 columns = Columns(benchmark, prompter, run.spec.seed, sampling, round)
                 for ordinal, sample_key, replica, fields, prompt, exchanges in chunk:
                     record.rows += _ask(run, columns, ordinal, sample_key, replica, loads(fields), prompt, exchanges)
+                if record.rows and round >= run.spec.max_rounds:
+                    raise SpecError(f"{name}: the solver asks on after {round} rounds: more are had by max_rounds")
                 columns.insert(run.ledger, step_key)
     return record.rows
 

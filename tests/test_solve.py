@@ -241,8 +241,9 @@ def talk(tmp_path: Path) -> Path:
     return folder
 
 
-def run(ledger: Path, catalog: Path, *names: str, model: str = "echo:echo") -> int:
-    return run_spec(make_spec({"models": [model], "benchmarks": list(names), "catalog": [str(catalog)]}), ledger)
+def run(ledger: Path, catalog: Path, *names: str, **more: Any) -> int:
+    spec = {"models": ["echo:echo"], "benchmarks": list(names), "catalog": [str(catalog)], **more}
+    return run_spec(make_spec(spec), ledger)
 
 
 def rows(ledger: Path, query: str) -> list[tuple[Any, ...]]:
@@ -256,22 +257,32 @@ def test_a_run_of_dialogues_that_is_cut_off_between_rounds_asks_nothing_twice(
 ) -> None:
     """OpenCompass's ChatInferencer begins every dialogue anew (defect 13)."""
     ledger, rounds = tmp_path / "l.duckdb", evaluation.rounds_task
+    for round_ in (2, 3):  # in the midst of it, and when all is asked
 
-    def cut(*told: Any) -> int:
-        if told[-1] == 2:
-            raise KeyboardInterrupt
-        return rounds(*told)
+        def cut(*told: Any, round_: int = round_) -> int:
+            if told[-1] == round_:
+                raise KeyboardInterrupt
+            return rounds(*told)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "rounds_task", cut)
-        assert run(ledger, talk, "talk", "talk@last") == 130
-    before = set(rows(ledger, "SELECT completion_key, created FROM completions"))
-    assert len(before) == 2 * 2 + 2  # two rounds of every, one of last
+        with monkeypatch.context() as patch:
+            patch.setattr(evaluation, "rounds_task", cut)
+            assert run(ledger, talk, "talk", "talk@last") == 130
+        before = set(rows(ledger, "SELECT completion_key, created FROM completions"))
+        assert len(before) == 2 * round_ + 2  # so many rounds of every, one of last
     assert run(ledger, talk, "talk", "talk@last") == 0
     after = set(rows(ledger, "SELECT completion_key, created FROM completions"))
-    assert before < after and len(after) == 2 * 3 + 2 and rows(ledger, "SELECT count(*) FROM runs") == [(1,)]
+    assert before == after and rows(ledger, "SELECT count(*) FROM runs") == [(1,)]
     said = [json.loads(value) for (value,) in rows(ledger, "SELECT value FROM predictions ORDER BY value")]
     assert said == ["three 0", "three 1", *([f"{turn} {i}" for turn in ("one", "two", "three")] for i in (0, 1))]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_with_too_few_rounds_says_so(tmp_path: Path, talk: Path) -> None:
+    ledger = tmp_path / "l.duckdb"
+    assert run(ledger, talk, "talk", max_rounds=2) == 1
+    [(cause,)] = rows(ledger, "SELECT cause FROM problems")
+    assert cause == "prompt: talk: the solver asks on after 2 rounds: more are had by max_rounds"
+    assert rows(ledger, "SELECT count(*) FROM completions") == [(4,)]
 
 
 SOLVERS = """
