@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import orjson
@@ -14,6 +15,15 @@ _SEAM = '"}]'
 def turns_json(turns: list[tuple[str, str]]) -> str:
     """The JSON of (role, text) turns, role before content: the one form in which messages are stored and hashed."""
     return orjson.dumps([{"role": role, "content": text} for role, text in turns]).decode()
+
+
+def with_images(messages: str, images: Sequence[str]) -> str:
+    """The JSON of some turns with images, by their SHA-256, before the text of the last user's."""
+    turns: list[Message] = orjson.loads(messages)
+    asked = next(turn for turn in reversed(turns) if turn["role"] == "user")
+    parts: list[dict[str, str]] = [{"type": "image", "sha256": sha256} for sha256 in images]
+    asked["content"] = [*parts, {"type": "text", "text": asked["content"]}]
+    return orjson.dumps(turns).decode()
 
 
 def splice(header: str | None, messages: str) -> str:

@@ -16,7 +16,7 @@ import orjson
 
 from assay.errors import SpecError
 from assay.keys import canonical, digest
-from assay.messages import join_messages, splice, turns_json
+from assay.messages import join_messages, splice, turns_json, with_images
 from assay.solve import Question, solve
 from assay.spec import Benchmark, Choice, PromptSpec
 from assay.template import computes, text_template, value_template
@@ -57,6 +57,7 @@ class Prompter:
         self.prefix = text_template(self.prompt.prefix, f"{name}.prefix")
         self.turns = _turns(self.prompt, name)
         self.written = text_template(self.prompt.answer, f"{name}.answer") if self.prompt.answer is not None else None
+        self.images = value_template(self.prompt.images, f"{name}.images") if self.prompt.images is not None else None
         self.choices = _choices(benchmark)
         self.needs = sorted(benchmark.needs)
         self.demos: dict[int, tuple[Sample, str]] = {}
@@ -130,7 +131,8 @@ class Prompter:
         turns = [(role, text(sample)) for role, text in self.turns] if context is None else [("user", context)]
         if self.prompt.prefix:
             turns.append(("assistant", self.prefix(sample)))
-        return turns_json(turns)
+        told = turns_json(turns)
+        return with_images(told, _listed(self.images(sample), "prompt.images")) if self.images else told
 
     def messages(self, sample: Sample, demos: Sequence[Sample] = ()) -> list[Message]:
         """The question with all that precedes it, as turns: what a solver gets."""

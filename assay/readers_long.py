@@ -15,8 +15,8 @@ _TRUE = re.compile(r"^\s*(True|False)(?: \[fact: (True|False)\])?")
 
 @reader
 def leval(path: Path) -> Iterator[dict[str, Any]]:
-    """L-Eval's documents, a row a question: `document`, `instruction`, `output`, and as `form` what kind of answer it is
-    (letters, loyalty, text); of sci_fi's the `fact`, which holds in the real world, apart."""
+    """L-Eval's documents, a row a question: `document`, `instruction`, `output`, and as `form` what kind of answer
+    it is (letters, loyalty, text); of sci_fi's the `fact`, which holds in the real world, apart."""
     for line in path.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         for instruction, output in zip(record["instructions"], record["outputs"], strict=True):

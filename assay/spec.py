@@ -124,6 +124,8 @@ class PromptSpec(Record):
     """Between a question and its answer or choice, where they are one text; not counted in the answer's length."""
     separator: str = "\n\n"
     """Between demonstrations, and between the last one and the question, where they are one text."""
+    images: str | None = None
+    """A template that gives the SHA-256 of images, a list of them: they stand before the question's last text."""
     prefix: str = ""
     """Response prefix: how the model's own turn begins."""
     demonstrations: Literal["turns", "in_prompt"] = "in_prompt"

@@ -15,7 +15,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay.errors import LedgerError
+from assay.images import located
 from assay.types import Completion, Message, Request, Sampling
 from storage.arrow import lists
 
@@ -119,7 +120,10 @@ def read_requests(path: Path, chunk: int = 20_000) -> Iterator[list[Request]]:
             for key, text in zip(shared["header_key"].to_pylist(), shared["header"].to_pylist(), strict=True)
         }
         for batch in file.iter_batches(batch_size=chunk, columns=[n for n in SHARD.names if n != "header"]):
-            yield _requests(batch, headers)
+            found = _requests(batch, headers)
+            if any("images" in request.needs for request in found):
+                found = [replace(one, messages=located(one.messages, path.parent)) for one in found]
+            yield found
 
 
 def _requests(batch: pa.RecordBatch, headers: Mapping[str, list[Message]]) -> list[Request]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from adapters import model_adapter
 from adapters.datasets import open_source
+from adapters.datasets.files import pinned_file
 from adapters.datasets.formats import records
 from adapters.datasets.generated import Measure, estimate
 from assay.chunks import CHUNK, chunked
 from assay.circular import rotations
 from assay.errors import SpecError
+from assay.images import FOLDER
 from assay.keys import key
+from assay.prompt import Prompter
 from assay.registry import version_of
-from assay.samples import samples
+from assay.samples import Prepared, loads, samples
+from assay.spec import Benchmark
 from assay.template import filters_in, value_template
 from assay.types import Request
 from tasks.context import Run, Subject, open_run
@@ -40,6 +47,8 @@ def prepare(run: Run, name: str) -> None:
     mapping += ["circular", version_of(rotations)] if benchmark.circular else []
     code = [version_of(one) for one in (samples, value_template, records)]
     step_key = key("prepare", opened.facts, mapping, run.spec.limit, code, filters_in(mapping))
+    if benchmark.prompt.images is not None:
+        keep_images(run, benchmark, samples(benchmark, opened.rows, run.spec.limit))
     with run.step("prepare", name, step_key, "samples") as record:
         if not record.fresh:
             advance("prepare", record.rows)
@@ -51,6 +60,16 @@ def prepare(run: Run, name: str) -> None:
             record.rows += len(chunk)
             advance("prepare", len(chunk))
         _record_source(run, name, opened.facts, record.rows)
+
+
+def keep_images(run: Run, benchmark: Benchmark, prepared: Iterable[Prepared]) -> None:
+    """Have the images of some samples in the run's spool. Raises DatasetError where one is missing or not as pinned."""
+    folder, prompter = run.spool / FOLDER, Prompter(benchmark)
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in prepared:
+        for sha256 in prompter.images(loads(one.fields)) if prompter.images else ():
+            if not (folder / sha256).exists():
+                shutil.copyfile(pinned_file(sha256, run.spec.catalog), folder / sha256)
 
 
 def measure(run: Run, name: str) -> Measure:

@@ -12,7 +12,7 @@ from adapters.api.openai_scores import Echoed
 from adapters.api.patience import Refusal
 from adapters.stops import cut
 from assay.chat import api_messages, render, role_of
-from assay.errors import SpecError
+from assay.images import data_url
 from assay.spec import MetaTemplate
 from assay.types import Completion, Message, Record, Request
 
@@ -84,10 +84,7 @@ class Wire:
         """The messages as this API's fields. Raises SpecError for what it cannot be told."""
         if self.options.api == "completions":
             return {"prompt": render(messages, self.meta, "gen")}
-        turns = api_messages(messages, self.meta)
-        for turn in turns:
-            if not isinstance(turn["content"], str) and any(part["type"] != "text" for part in turn["content"]):
-                raise SpecError("the openai adapter sends text only, and the dialogue holds an image")
+        turns = [_told(turn) for turn in api_messages(messages, self.meta)]
         if self.options.continue_final_message and turns[-1]["role"] == "assistant":
             return {"messages": turns, "continue_final_message": True, "add_generation_prompt": False}
         return {"messages": turns}
@@ -158,6 +155,17 @@ class Wire:
 def opened(messages: Sequence[Message], meta: MetaTemplate | None) -> bool:
     """Whether a template ends the prompt where the model's turn begins: no blank comes between it and the answer."""
     return meta is not None and (not messages or role_of(messages[-1]) != "assistant")
+
+
+def _told(turn: Message) -> Message:
+    """A turn in OpenAI's words: an image is a URL that holds its bytes. Raises SpecError where they are not there."""
+    if isinstance(turn["content"], str):
+        return turn
+    parts = [
+        {"type": "image_url", "image_url": {"url": data_url(part)}} if part["type"] == "image" else part
+        for part in turn["content"]
+    ]
+    return {**turn, "content": parts}
 
 
 def choice_of(data: Any) -> Mapping[str, Any]:

@@ -121,6 +121,15 @@ def _pinned(name: str, catalog: Sequence[Path], lock: Lock) -> Path:
     return path
 
 
+def pinned_file(sha256: str, catalog: Sequence[Path] = ()) -> Path:
+    """The pinned file of a digest, verified. Raises DatasetError where none is pinned by it or it cannot be had."""
+    lock = read_lock(catalog)
+    name = next((name for name, pin in lock.files.items() if pin.sha256 == sha256), None)
+    if name is None:
+        raise DatasetError(f"datasets.lock pins no file by the SHA-256 {sha256}")
+    return _pinned(name, catalog, lock)
+
+
 def _own(folder: Path, outer: str, wanted: re.Pattern[str]) -> list[tuple[str, Path]]:
     """The files of such a name in a user's folder, sorted by it."""
     fixed = _SPECIAL.split(outer)[0].rpartition("/")[0]  # only below what is fixed: the folder may be large

@@ -54,7 +54,7 @@ def describe(spec: ModelSpec) -> ModelInfo:
     return ModelInfo(
         identity={name: value for name, value in identity.items() if value},
         kinds=frozenset(kinds),
-        needs=frozenset({"prompt_sums", "token_logprobs"} if echoes else ()),
+        needs=frozenset({"prompt_sums", "token_logprobs"} if echoes else {"images"} if options.api == "chat" else ()),
         chat=options.api == "chat",
     )
 
