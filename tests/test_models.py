@@ -162,7 +162,7 @@ def test_extras_that_are_claimed_are_given(subject: Subject) -> None:
     needs = subject.info.needs - {"gold"}
     if not needs:
         pytest.skip(f"{subject.case.id} gives no extras")
-    assert needs <= {"prompt_sums", "token_logprobs"}
+    assert needs <= {"prompt_sums", "token_logprobs", "windows"}
     said = subject(one("1", "loglikelihood", "Once upon a time", needs=needs))[0]
     assert [len(x) for x in said.token_logprobs] == list(said.tokens)
     assert [sum(x) for x in said.token_logprobs] == pytest.approx(said.sums)

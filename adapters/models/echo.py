@@ -54,7 +54,7 @@ def describe(spec: ModelSpec) -> ModelInfo:
     return ModelInfo(
         identity=identity,
         kinds=frozenset({"generate", "loglikelihood", "rolling", "choice"}),
-        needs=frozenset({"prompt_sums", "token_logprobs"} | gold),
+        needs=frozenset({"prompt_sums", "token_logprobs", "windows"} | gold),
     )
 
 
