@@ -31,7 +31,7 @@ CREATE TEMP TABLE gone AS
 SELECT step_key FROM (
     SELECT prepared AS step_key FROM samples
     UNION SELECT prompted FROM asked UNION SELECT prompted FROM shown UNION SELECT prompted FROM examples
-    UNION SELECT predicted FROM predictions
+    UNION SELECT predicted FROM predictions UNION SELECT executed FROM executed
 )
 EXCEPT SELECT step_key FROM steps WHERE run_id NOT IN (FROM old)
 """
@@ -56,6 +56,8 @@ _GOES = {
     "completions": "completion_key NOT IN (SELECT completion_key FROM kept_answers)",
     "renderings": "(request_key, model_key) NOT IN (SELECT (request_key, model_key) FROM kept_answers)",
     "predictions": "predicted IN (FROM gone)",
+    "executed": "executed IN (FROM gone)",
+    "executions": "execution_key NOT IN (SELECT execution_key FROM executed WHERE executed NOT IN (FROM gone))",
     "failures": "run_id IN (FROM old)",
     "claims": "run_id IN (FROM old)",
 }
