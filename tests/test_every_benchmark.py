@@ -180,4 +180,4 @@ def test_the_first_prompt_is_on_record(benchmark: Benchmark) -> None:
 
 
 def test_every_record_is_of_a_benchmark_that_is_there() -> None:
-    assert {path.stem for path in RECORD.glob("*.txt")} == set(benchmark_ids())
+    assert {path.stem for path in RECORD.glob("*.txt")} <= set(benchmark_ids())
