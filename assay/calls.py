@@ -49,11 +49,16 @@ def _named(one: Any) -> dict[str, Any] | None:
     if not isinstance(one, dict) or not one:
         return None
     one = one["function"] if isinstance(one.get("function"), dict) else one
-    given = next((one[key] for key in ("arguments", "parameters", "args") if key in one), {} if "name" in one else None)
+    given: Any = {} if "name" in one else None
+    given = next((one[key] for key in ("arguments", "parameters", "args") if key in one), given)
     if given is None:
         name, given = next(iter(one.items()))
         return {"name": name, "arguments": given} if len(one) == 1 and isinstance(given, dict) else None
-    given = json.loads(given) if isinstance(given, str) and given.lstrip().startswith("{") else given
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return None
     return {"name": str(one.get("name", "")), "arguments": given} if isinstance(given, dict) else None
 
 

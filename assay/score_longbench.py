@@ -11,7 +11,7 @@ from assay.score_overlap import edit_similarity, rouge
 from assay.score_spans import f1_zh, squad_f1
 from assay.types import Sample
 
-Score = Callable[[str, Sample], float]
+Score = Callable[..., Any]
 
 
 def _classes(value: str, sample: Sample) -> float:
@@ -33,11 +33,13 @@ def _code(value: str, sample: Sample) -> float:
     does upstream."""
     lines = (line for line in value.split("\n") if line.strip() and not any(mark in line for mark in ("`", "#", "//")))
     right = [line.strip() for line in sample["target"]]
-    return float(edit_similarity(next(lines, "").strip(), {"target": right}))
+    same: Any = edit_similarity(next(lines, "").strip(), {"target": right})
+    return float(same)
 
 
 def _chinese(value: str, sample: Sample) -> float:
-    return float(rouge(value, sample, language="zh"))
+    overlap: Any = rouge(value, sample, language="zh")
+    return float(overlap)
 
 
 SCORES: dict[Score, Sequence[str]] = {

@@ -52,7 +52,16 @@ def test_other_languages_are_read_as_source() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["None of the functions fits.", "f(", "f(a=(1, 2)", "2 + 2 = 4 (four)", "f(1, 2)", "x" + "(" * 500]
+    "text",
+    [
+        "None of the functions fits.",
+        "f(",
+        "f(a=(1, 2)",
+        "2 + 2 = 4 (four)",
+        "f(1, 2)",
+        '{"name": "f", "arguments": "{broken"}',
+        "x" + "(" * 500,
+    ],
 )
 def test_a_reply_without_a_call(text: str) -> None:
     assert read(text) == []
