@@ -42,6 +42,23 @@ def line(task: str) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
+OPTIONS = ["Ann", "Bob", "Cid", "Dan"]
+INFINITE = {
+    "code_debug": ("Which?", ["Bob"], OPTIONS), "code_run": ("Return the value of func_1(3).", ["-7"], []),
+    "kv_retrieval": ('Key: "a"', ["1f-2e"], []), "longbook_choice_eng": ("Who?", ["Dan"], OPTIONS),
+    "longbook_qa_chn": ("谁？", ["王先生"], []), "longbook_qa_eng": ("Who?", ["Mark"], []),
+    "longbook_sum_eng": ("", ["A man goes home."], []), "longdialogue_qa_eng": ("", ["ANN"], []),
+    "math_find": ("The largest number of the list is", ["88"], []), "number_string": ("What?", ["1234"], []),
+    "passkey": ("What is the pass key?", ["71432"], []),
+}  # fmt: skip
+
+
+def infinite(task: str) -> str:
+    asked, answer, options = INFINITE[task]
+    row = {"id": 0, "context": "A long text.", "input": asked, "answer": answer, "options": options}
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
 def persona(matching: str, other: str, **more: Any) -> str:
     asked = 'Is this something you would say? "I like it."'
     return (
@@ -69,6 +86,11 @@ MADE = {
         "Question: Who was it?\nAnswer:",
         [TASKS[task][0] for task in sorted(TASKS)],
         files={f"LongBench/data/{task}.jsonl": line(task) for task in (*TASKS, "hotpotqa_e")},
+    ),
+    "infinitebench": Made(
+        "Which funtion has deliberate error?\nA. Ann\nB. Bob",
+        ["B", "-7", "1f-2e", "D", "王先生", "Mark", "A man goes home.", "ANN", "88", "1234", "71432"],
+        files={f"InfiniteBench/{task}.jsonl": infinite(task) for task in INFINITE},
     ),
     "narrativeqa": Made(
         "Q: Who went home?\nA:",
