@@ -128,3 +128,9 @@ def test_files_that_are_named_are_there(page: str) -> None:
     named = re.findall(r"`((?:assay|adapters|storage|tasks|flows|tests|examples)/[\w./]+\.\w+)`", text(page))
     missing = [name for name in named if not (ROOT / name).exists() and "NAME" not in name]
     assert not missing
+
+
+def test_the_page_of_benchmarks_is_made_from_their_files() -> None:
+    from flows.page import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page() + "\n", "run make docs"
