@@ -6,6 +6,8 @@ problems of MBPP the order, or the very value, does not matter.
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
@@ -16,18 +18,34 @@ AS_SETS = {
 }  # fmt: skip
 WHETHER_ANY = {"check_str", "text_match_three", "text_starta_endb"}
 """A value counts as true, and None as false."""
+SECONDS, TIMES = 10.0, 10.0
+"""A call may take so many, or so many times what the reference takes, by the clock."""
+MOST = 2_000_000
+"""Items of a right value: an input with more is left out, since they take long to cross (some of Mbpp/255)."""
 
 
 def check(
     name: str, candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Sequence[Any], atol: float
 ) -> None:
-    """Raise AssertionError where the candidate differs from the reference on an input."""
+    """Raise AssertionError where the candidate differs from the reference on an input, TimeoutError where it takes far
+    longer."""
+    signal.signal(signal.SIGALRM, _late)
     for given in inputs:
+        began = time.monotonic()
         right = reference(*deepcopy(given))
+        took = time.monotonic() - began
+        if isinstance(right, list) and sum(len(x) if isinstance(x, list | tuple) else 1 for x in right) > MOST:
+            continue
         if name in WHETHER_ANY and not isinstance(right, bool):
             right = right is not None
+        signal.setitimer(signal.ITIMER_REAL, max(SECONDS, TIMES * took))
         found = candidate(*given)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         assert same(name, found, right, given, atol), f"of {given!r:.150}: {found!r:.150}, and right is {right!r:.150}"
+
+
+def _late(number: int, frame: object) -> None:
+    raise TimeoutError("a call took too long")
 
 
 def same(name: str, found: Any, right: Any, given: Any, atol: float) -> bool:

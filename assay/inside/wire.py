@@ -36,7 +36,7 @@ def pack(value: Any, keep: Callable[[Any], Any]) -> Any:
     if kind is dict:
         return {"d": [[pack(k, keep), pack(v, keep)] for k, v in value.items()]}
     if kind in NESTED:
-        return {NESTED[kind]: [pack(one, keep) for one in value]}
+        return {NESTED[kind]: pack(list(value), keep)}
     if kind is bytes:
         return {"b": value.hex()}
     if kind is complex:
@@ -89,7 +89,7 @@ def unpack(data: Any, far: Callable[[Any], Any]) -> Any:
             return int(held, 16)
         if tag == "o":
             return far(held)
-        return MADE[tag]([unpack(one, far) for one in held])
+        return MADE[tag](unpack(held, far) if type(held) is list else held)
     except (ValueError, TypeError, KeyError) as error:
         raise Ended(f"no plain data: {error}") from None
 
