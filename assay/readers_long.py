@@ -33,3 +33,33 @@ def leval(path: Path) -> Iterator[dict[str, Any]]:
                 "fact": (told[2] or "") if told else "",
                 "form": form,
             }
+
+
+@reader
+def quality(path: Path) -> Iterator[dict[str, Any]]:
+    """QuALITY's articles, a row a question: `article`, `question`, `options`, the right one (`gold`), `hard`."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        for one in record["questions"]:
+            shown = {"question": one["question"], "options": one["options"], "gold": one["gold_label"] - 1}
+            yield {"article": record["article"], **shown, "hard": bool(one.get("difficult"))}
+
+
+@reader
+def qasper(path: Path) -> Iterator[dict[str, Any]]:
+    """QASPER's papers, a row a question: `title`, `abstract`, the whole `paper`, `question`, and the `answers` of
+    all who answered: spans joined by a comma, free text, yes or no, or `unanswerable`."""
+    for record in json.loads(path.read_text(encoding="utf-8")).values():
+        parts = [f"{part['section_name'] or ''}\n" + "\n".join(part["paragraphs"]) for part in record["full_text"]]
+        for one in record["qas"]:
+            answers = [_answer(given["answer"]) for given in one["answers"]]
+            told = {"title": record["title"], "abstract": record["abstract"], "paper": "\n\n".join(parts)}
+            yield {**told, "question": one["question"], "answers": list(dict.fromkeys(answers))}
+
+
+def _answer(given: dict[str, Any]) -> str:
+    if given["unanswerable"]:
+        return "unanswerable"
+    if given["yes_no"] is not None:
+        return "yes" if given["yes_no"] else "no"
+    return ", ".join(given["extractive_spans"]) or str(given["free_form_answer"])

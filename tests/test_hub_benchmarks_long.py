@@ -53,6 +53,11 @@ INFINITE = {
 }  # fmt: skip
 
 
+QASPER: dict[str, Any] = {
+    "unanswerable": False, "extractive_spans": [], "yes_no": None, "free_form_answer": "", "evidence": [],
+}  # fmt: skip
+
+
 def infinite(task: str) -> str:
     asked, answer, options = INFINITE[task]
     row = {"id": 0, "context": "A long text.", "input": asked, "answer": answer, "options": options}
@@ -99,6 +104,30 @@ MADE = {
           "answers": [{"text": one, "tokens": ["x"]} for one in answers]}
          for asked, answers in (("Who went home?", ["Mark", "the man Mark"]), ("Where to?", ["home"]))],
         {"document": STORY_TYPES, "question": WORDS, "answers": ["list", WORDS]},
+    ),
+    "quality": Made(
+        "Question: Who is it?\nA. Ann\nB. Bob\nC. Cid\nD. Dan\nAnswer:",
+        ["B", "D"],
+        files={"QuALITY/QuALITY.v1.0.1.htmlstripped.dev": json.dumps(
+            {"article_id": "1", "title": "T", "article": "A story.", "questions": [
+                {"question": "Who is it?", "question_unique_id": f"1_{n}", "options": OPTIONS, "writer_label": n,
+                 "gold_label": n, "validation": [], "difficult": n // 4} for n in (2, 4)]}) + "\n"},
+    ),
+    "qasper": Made(
+        "Question: What do they use?\n\nAnswer:",
+        ["BERT, GPT", "no", "unanswerable", "a new corpus"],
+        files={"qasper/qasper-dev-v0.3.json": json.dumps({"1503.1": {
+            "title": "T", "abstract": "A.", "full_text": [{"section_name": "Intro", "paragraphs": ["P1", "P2"]}],
+            "qas": [{"question": "What do they use?", "answers": [{"answer": {**QASPER, **given}}]}
+                    for n, given in enumerate(({"extractive_spans": ["BERT", "GPT"]}, {"yes_no": False},
+                                               {"unanswerable": True}, {"free_form_answer": "a new corpus"}))]}})},
+    ),
+    "scrolls_summaries": Made(
+        "Report:\nThe whole report.",
+        ["It is short.", "They meet."],
+        files={f"scrolls/{name}/validation.jsonl": json.dumps({"id": "1", "input": text, "output": told}) + "\n"
+               for name, text, told in (("gov_report", "The whole report.", "It is short."),
+                                        ("summ_screen_fd", "A: Hi.", "They meet."))},
     ),
     "civilcomments": Made(
         "Text: Thank you.\nQuestion: Does the above text contain rude,",
