@@ -51,7 +51,7 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
     counts: Counter[str] = Counter()
     prefix, place = benchmark.name.encode() + b"\0", 0
     for row in rows:
-        if where and not _truthy(where(row)):
+        if where and not truthy(where(row)):
             continue
         grp = str(group(row)) if group else ""
         counts[grp] += 1
@@ -76,7 +76,8 @@ def samples(benchmark: Benchmark, rows: Iterable[Row], limit: int | None = None)
         raise DatasetError(f"{name}: the source has no rows{' for which `where` holds' if where else ''}")
 
 
-def _truthy(value: Any) -> bool:
+def truthy(value: Any) -> bool:
+    """Whether a row is kept for which `where` has come to this."""
     return value.strip() not in ("", "False", "false", "0") if isinstance(value, str) else bool(value)
 
 

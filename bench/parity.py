@@ -22,9 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.compare import Report, compare
-from harness.ours import our_side, run_ours, without
+from harness.ours import benchmark_for, our_side, run_ours
+from harness.recipes import write_task
 from harness.rows import TASKS
-from harness.theirs import run_theirs, their_side, write_task
+from harness.theirs import run_theirs, their_side
 
 ROOT = Path(__file__).parent.parent
 WANTED = "--lm-eval (or $ASSAY_LM_EVAL), the executable of lm_eval 0.4.13: see the first lines of bench/parity.py"
@@ -63,7 +64,7 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     written = {task: write_task(task, args.lm_eval, folder, args.max_tokens) for task in tasks}
     names = [name for task in tasks for name in written[task].names.values()]
-    benchmarks = {task: without(TASKS[task], written[task].left_out, folder) for task in tasks}
+    benchmarks = {task: benchmark_for(TASKS[task], written[task].left_out, folder) for task in tasks}
     results = run_theirs(names, args.lm_eval, args.model, limit, folder)
     run_id = run_ours(list(benchmarks.values()), args.model, limit, args.max_tokens, folder)
     reports = []
@@ -83,7 +84,7 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
 def show(reports: list[Report]) -> None:
     """The table: how many of each were compared, and after `!` how many differ."""
     columns = ("samples", "prompts", "golds", "sums", "texts", "scores", "figures", "errors")
-    print(f"{'task':<16}" + "".join(f"{name:>10}" for name in columns) + f"{'largest':>10}{'of allowed':>11}  notes")
+    print(f"{'task':<30}" + "".join(f"{name:>10}" for name in columns) + f"{'largest':>10}{'of allowed':>11}  notes")
     for report in reports:
         counts = []
         for name in columns:
@@ -92,7 +93,7 @@ def show(reports: list[Report]) -> None:
             counts.append(f"{count}!{report.differ[name]}" if name in report.differ else str(count))
         ties = [f"{report.ties} ties"] if report.ties else []
         print(
-            f"{report.task:<16}" + "".join(f"{count:>10}" for count in counts)
+            f"{report.task:<30}" + "".join(f"{count:>10}" for count in counts)
             + f"{report.largest:>10.1e}{report.share:>10.0%}   {'; '.join(report.notes + ties)}"
         )  # fmt: skip
     for report in reports:

@@ -10,7 +10,7 @@ from .asked import Asked, Figure, Side
 SUM, SUM_RELATIVE = 1e-4, 1e-8  # of a sum in one window: each request of a choice is one
 ROLLING_RELATIVE = 1e-6
 FIGURE, FIGURE_RELATIVE = 1e-5, 1e-5
-DRAWN = ("perplexity",)  # the harness draws this standard error, we compute it
+DRAWN = ("perplexity", "bleu", "chrf", "ter")  # the harness draws these standard errors, we compute them
 
 
 @dataclass

@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
-import assay
+from assay.catalog import load_benchmark
 from assay.chat import render
 from assay.messages import join_messages
 
 from .asked import Asked, Score, Side
-from .rows import Task
+from .task import Task
 from .theirs import execute
 
 CATALOG = "catalog"
@@ -45,16 +45,22 @@ FIGURES = """
 """
 
 
-def without(task: Task, keys: Collection[Any], folder: Path) -> str:
-    """The benchmark's id; where some rows are left out, that of a copy which leaves them out."""
-    if not keys:
+def benchmark_for(task: Task, left_out: Collection[Any], folder: Path) -> str:
+    """The benchmark's id; that of a copy where some rows are left out, where it is divided and their task is not, or
+    where it has clusters: our standard errors heed them and the harness's do not."""
+    recipe = load_benchmark(task.benchmark)
+    if not left_out and not recipe.cluster and (recipe.group is None or task.group is not None):
         return task.benchmark
-    name, _, variant = task.benchmark.partition("@")
-    recipe = (Path(assay.__file__).parent / "benchmarks" / f"{name}.yaml").read_text()
+    copy = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"name", "variant"})
+    if left_out:
+        keep = f"{task.key} not in {sorted(left_out)}"
+        copy["where"] = f"{{% if {keep} %}}{recipe.where or 1}{{% endif %}}"
+    copy |= {"cluster": None} | ({} if task.group else {"group": None})
     catalog = folder / CATALOG
     catalog.mkdir(exist_ok=True)
-    (catalog / f"some_{name}.yaml").write_text(f'{recipe}\nwhere: "{{{{ {task.key} not in {sorted(keys)} }}}}"\n')
-    return f"some_{name}@{variant}"
+    name = task.benchmark.replace("@", "_")
+    (catalog / f"some_{name}.yaml").write_text(json.dumps(copy, ensure_ascii=False))
+    return f"some_{name}"
 
 
 def run_ours(benchmarks: Sequence[str], model: str, limit: int, max_tokens: int, folder: Path) -> str:
