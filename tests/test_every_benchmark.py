@@ -92,9 +92,11 @@ def _choose(benchmark: Benchmark, shown: Preview, right: bool) -> Reply:
         chosen = set(range(len(choices))) - chosen
     sums = [-1e-6 if i in chosen else -1000.0 - 50 * len(text) for i, text in enumerate(choices)]
     lengths = [len(text) for text in choices]
+    neutral = Reply(sums=[0.0] * len(sums), tokens=lengths, choices=choices)
     return Reply(
         sums=sums, tokens=lengths, greedy=[s > -1 for s in sums], prompt_sums=sums, prompt_lengths=lengths,
         choices=choices, token_logprobs=[[s] for s in sums],
+        turns=(Reply(sums=sums, tokens=lengths, choices=choices), neutral),
     )  # fmt: skip
 
 
