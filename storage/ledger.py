@@ -260,7 +260,7 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             con = duckdb.connect(str(path), read_only=read_only, config=config)
-            con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")  # a slow disk draws one over our lines
             return con
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):

@@ -24,7 +24,7 @@ from conftest import ROWS, SUMS, Told, evaluate
         ({"sample": {"input": "{{ question | twice }}", "target": "answer"}}, "twice"),
         ({"where": "{{ nothing.at.all }}"}, "nothing"),
         ({"sources": [{"files": {"path": "nowhere.jsonl"}}]}, "nowhere.jsonl"),
-        ({"sources": [{"generated": {"name": "nedle"}}]}, "did you mean needle?"),
+        ({"sources": [{"generated": {"name": "nedle"}}]}, "did you mean needle or needles?"),
         ({"sources": [{"generated": {"name": "needle", "options": {"depht": 1}}}]}, "depht"),
         ({"sources": []}, "sources: Tuple should have at least 1 item"),
         ({"extract": ["last_numbr"]}, "no extractor 'last_numbr'; did you mean last_number or "),
