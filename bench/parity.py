@@ -62,7 +62,7 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
     if not tasks:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    written = {task: write_task(task, args.lm_eval, folder, args.max_tokens) for task in tasks}
+    written = {task: write_task(task, args.lm_eval, folder, limit, args.max_tokens) for task in tasks}
     names = [name for task in tasks for name in written[task].names.values()]
     benchmarks = {task: benchmark_for(TASKS[task], written[task].left_out, folder) for task in tasks}
     results = run_theirs(names, args.lm_eval, args.model, limit, folder)

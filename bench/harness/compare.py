@@ -7,7 +7,8 @@ from typing import Any
 
 from .asked import Asked, Figure, Side
 
-SUM, SUM_RELATIVE = 1e-4, 1e-8  # of a sum in one window: each request of a choice is one
+SUM = 1e-4  # of a sum in one window: each request of a choice is one
+SUM_RELATIVE = 2.0**-22  # two steps of float32, in which the harness adds up
 ROLLING_RELATIVE = 1e-6
 FIGURE, FIGURE_RELATIVE = 1e-5, 1e-5
 DRAWN = ("perplexity", "bleu", "chrf", "ter")  # the harness draws these standard errors, we compute them
@@ -117,7 +118,7 @@ def is_tie(asked: Asked) -> bool:
     lengths = [max(1, len(continuation.strip())) for _, continuation in asked.prompts]
     for values in (asked.sums, [total / length for total, length in zip(asked.sums, lengths, strict=True)]):
         best, second = sorted(values, reverse=True)[:2]
-        if best - second <= 2 * SUM:
+        if best - second <= 2 * allowed(best, rolling=False):
             return True
     return False
 

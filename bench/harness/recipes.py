@@ -57,8 +57,8 @@ def has_punkt(lm_eval: str) -> bool:
     return subprocess.run([python, "-c", look], capture_output=True, check=False).returncode == 0
 
 
-def write_task(name: str, lm_eval: str, folder: Path, max_tokens: int) -> Written:
-    """Write the task's files with our rows in them under `folder`; SystemExit where we have no rows of a subject."""
+def write_task(name: str, lm_eval: str, folder: Path, limit: int, max_tokens: int) -> Written:
+    """Write the task's files under `folder`, with so many of our rows; SystemExit where we have none of a subject."""
     task = TASKS[name]
     parts, left_out = rows_of(task, lm_eval)
     home = Path(lm_eval).absolute().parent.parent
@@ -74,7 +74,8 @@ def write_task(name: str, lm_eval: str, folder: Path, max_tokens: int) -> Writte
             raise SystemExit(f"{name}: we have no rows of {subject!r}")
         names[subject] = PREFIX + recipe["task"]
         place = folder / "rows" / names[subject]
-        data = {split: write_rows(place / f"{split}.jsonl", rows[subject]) for split, rows in parts.items()}
+        chosen = {split: rows[subject][: limit if split == task.split else None] for split, rows in parts.items()}
+        data = {split: write_rows(place / f"{split}.jsonl", rows) for split, rows in chosen.items()}
         base = asked_only(file, recipe) if task.asked else {"include": str(file)}
         override = base | overrides(recipe, task, data, max_tokens) | {"task": names[subject]}
         write_yaml(folder / "tasks" / f"{names[subject]}.yaml", override)

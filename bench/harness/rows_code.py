@@ -16,6 +16,15 @@ CODE: dict[str, Task] = {
         gold_there=None,
         asked=True,
     ),
+    "humaneval_plus": Task(
+        "humaneval_plus@lm_eval",
+        "humaneval/humaneval_plus.yaml",
+        "test",
+        only("prompt", "entry_point"),
+        writes=True,
+        gold_there=None,
+        asked=True,
+    ),
     "humaneval_infilling": Task(
         "humaneval_infilling@lm_eval",
         "humaneval_infilling/multi_line_infilling.yaml humaneval_infilling/random_span_*.yaml",

@@ -53,6 +53,7 @@ READING: dict[str, Task] = {
         writes=True,
         gold_here=first_target,
         subject=lambda recipe: name if (name := recipe["dataset_name"][6:]) in XQUAD else None,
+        asked=True,
     ),
     "tydiqa_goldp": Task(
         "tydiqa_goldp@lm_eval",
@@ -82,6 +83,7 @@ READING: dict[str, Task] = {
         writes=True,
         subject=lambda recipe: IBERIAN[recipe["task"][-2:]],
         together=FLORES,
+        percent=FLORES,
     ),
     "flores_to_english": Task(
         "flores200@lm_eval_to_english",
@@ -92,5 +94,6 @@ READING: dict[str, Task] = {
         writes=True,
         subject=lambda recipe: IBERIAN[recipe["task"][-5:-3]],
         together=FLORES,
+        percent=FLORES,
     ),
 }

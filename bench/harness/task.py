@@ -56,8 +56,10 @@ class Task:
     """The metrics of theirs that we have too, where that is not all."""
     together: frozenset[str] = frozenset()
     """Metrics of all samples together, of which a sample has no score."""
+    percent: frozenset[str] = frozenset()
+    """Metrics that are of a hundred there and of one here."""
     asked: bool = False
-    """Compare only what is asked and written: the harness's metric wants the network."""
+    """Compare only what is asked and written: the harness's metric wants the network, or an older transformers."""
 
 
 def as_it_is(row: Row) -> Row:

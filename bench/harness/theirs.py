@@ -57,7 +57,9 @@ def their_figures(task: Task, results: Mapping[str, Any]) -> dict[str, Figure]:
         name, _, chosen = metric.partition(",")
         if isinstance(value, int | float) and chosen and not name.endswith("_stderr") and wanted(task, name):
             error = results.get(f"{name}_stderr,{chosen}")
-            figures[title(task, name, chosen)] = (value, error if isinstance(error, int | float) else None)
+            whole = 100 if name in task.percent else 1
+            error = error / whole if isinstance(error, int | float) else None
+            figures[title(task, name, chosen)] = (value / whole, error)
     return figures
 
 
