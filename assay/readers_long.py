@@ -48,13 +48,18 @@ def quality(path: Path) -> Iterator[dict[str, Any]]:
 @reader
 def qasper(path: Path) -> Iterator[dict[str, Any]]:
     """QASPER's papers, a row a question: `title`, `abstract`, the whole `paper`, `question`, and the `answers` of
-    all who answered: spans joined by a comma, free text, yes or no, or `unanswerable`."""
+    all who answered: spans joined by a comma, free text, yes or no, or `unanswerable`; also their `spans` one by one,
+    and where in the paper the first of their `evidence` stands."""
     for record in json.loads(path.read_text(encoding="utf-8")).values():
         parts = [f"{part['section_name'] or ''}\n" + "\n".join(part["paragraphs"]) for part in record["full_text"]]
+        told = {"title": record["title"], "abstract": record["abstract"], "paper": "\n\n".join(parts)}
         for one in record["qas"]:
-            answers = [_answer(given["answer"]) for given in one["answers"]]
-            told = {"title": record["title"], "abstract": record["abstract"], "paper": "\n\n".join(parts)}
-            yield {**told, "question": one["question"], "answers": list(dict.fromkeys(answers))}
+            given = [each["answer"] for each in one["answers"]]
+            answers = list(dict.fromkeys(map(_answer, given)))
+            spans = [span for each in given for span in each["extractive_spans"]]
+            places = [told["paper"].find(clue) for each in given for clue in each["evidence"]]
+            evidence = max(min(places, default=0), 0)
+            yield {**told, "question": one["question"], "answers": answers, "spans": spans, "evidence": evidence}
 
 
 def _answer(given: dict[str, Any]) -> str:

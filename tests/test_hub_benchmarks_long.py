@@ -119,8 +119,9 @@ MADE = {
         files={"qasper/qasper-dev-v0.3.json": json.dumps({"1503.1": {
             "title": "T", "abstract": "A.", "full_text": [{"section_name": "Intro", "paragraphs": ["P1", "P2"]}],
             "qas": [{"question": "What do they use?", "answers": [{"answer": {**QASPER, **given}}]}
-                    for n, given in enumerate(({"extractive_spans": ["BERT", "GPT"]}, {"yes_no": False},
-                                               {"unanswerable": True}, {"free_form_answer": "a new corpus"}))]}})},
+                    for n, given in enumerate(({"extractive_spans": ["BERT", "GPT"], "evidence": ["P2"]},
+                                               {"yes_no": False}, {"unanswerable": True},
+                                               {"free_form_answer": "a new corpus"}))]}})},
     ),
     "scrolls_summaries": Made(
         "Report:\nThe whole report.",
