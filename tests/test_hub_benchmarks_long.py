@@ -84,6 +84,10 @@ STORY_TYPES = {
     "id": "string", "kind": "string", "url": "string", "file_size": "int32", "word_count": "int32", "start": "string",
     "end": "string", "summary": {**WORDS, "url": "string", "title": "string"}, "text": "string",
 }  # fmt: skip
+FOUND = ("description", "filename", "title", "url", "search_context")
+NAMES = (
+    "matched_wiki_entity_name", "normalized_matched_wiki_entity_name", "normalized_value", "type", "value",
+)  # fmt: skip
 SCALES = ("toxicity", "severe_toxicity", "obscene", "threat", "insult", "identity_attack", "sexual_explicit")
 
 MADE = {
@@ -104,6 +108,19 @@ MADE = {
           "answers": [{"text": one, "tokens": ["x"]} for one in answers]}
          for asked, answers in (("Who went home?", ["Mark", "the man Mark"]), ("Where to?", ["home"]))],
         {"document": STORY_TYPES, "question": WORDS, "answers": ["list", WORDS]},
+    ),
+    "triviaqa_rc": Made(
+        "Ada wrote it.\nAnswer these questions:\nQ: Who wrote it??\nA:",
+        ["Ada Lovelace", "Ada Lovelace"],
+        [{"question": "Who wrote it?", "question_id": f"q{i}", "question_source": "s",
+          "entity_pages": {"doc_source": ["d"], "filename": ["f"], "title": ["T"], "wiki_context": ["Ada wrote it."]},
+          "search_results": {**{one: ["A page."][i:] for one in FOUND}, "rank": [0][i:]},
+          "answer": {"aliases": ["Ada Lovelace", "Ada"], "normalized_aliases": ["ada lovelace", "ada"],
+                     **dict.fromkeys(NAMES, "ada")}} for i in range(2)],
+        {"question": "string", "question_id": "string", "question_source": "string",
+         "entity_pages": dict.fromkeys(["doc_source", "filename", "title", "wiki_context"], TEXTS),
+         "search_results": {**dict.fromkeys(FOUND, TEXTS), "rank": ["list", "int32"]},
+         "answer": {"aliases": TEXTS, "normalized_aliases": TEXTS, **dict.fromkeys(NAMES, "string")}},
     ),
     "quality": Made(
         "Question: Who is it?\nA. Ann\nB. Bob\nC. Cid\nD. Dan\nAnswer:",
