@@ -9,7 +9,6 @@ from .task import Row, Task, first_target, only, plus
 TYDIQA = {"bn": "bengali", "en": "english", "fi": "finnish", "id": "indonesian", "ko": "korean", "sw": "swahili"}
 XQUAD = ("ar", "de", "en", "es", "vi", "zh")
 IBERIAN = {"es": "spa_Latn", "pt": "por_Latn"}
-STRIPPED = {"exact_match,remove_whitespace": "exact_match"}
 FLORES = frozenset({"bleu", "ter", "chrf"})
 
 
@@ -39,10 +38,9 @@ READING: dict[str, Task] = {
         "nq_open/nq_open.yaml",
         "validation",
         only("question", "answer"),
-        metrics=STRIPPED,
         writes=True,
     ),
-    "triviaqa": Task("triviaqa@lm_eval", "triviaqa/default.yaml", "validation", trivia, metrics=STRIPPED, writes=True),
+    "triviaqa": Task("triviaqa@lm_eval", "triviaqa/default.yaml", "validation", trivia, writes=True),
     "webqs": Task("webquestions@lm_eval", "webqs/webqs.yaml", "test", only("answers", question="qText")),
     "xquad": Task(
         "xquad@lm_eval",
