@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from harness.compare import Report, compare
 from harness.ours import benchmark_for, our_side, run_ours
 from harness.recipes import write_task
+from harness.replay import replay
 from harness.rows import TASKS
 from harness.theirs import run_theirs, their_side
 
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=100, help="questions of a task")
     parser.add_argument("--group-limit", type=int, help="questions of each subject, where a task has some (--limit)")
     parser.add_argument("--max-tokens", type=int, default=64, help="of each text that is written, on both sides")
+    parser.add_argument("--replay", action="store_true", help="then let both read right answers and wrong ones")
     parser.add_argument("--keep", type=Path, help="a folder for what both have written")
     args = parser.parse_args()
     if not args.lm_eval:
@@ -66,7 +68,7 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
     names = [name for task in tasks for name in written[task].names.values()]
     benchmarks = {task: benchmark_for(TASKS[task], written[task].left_out, folder) for task in tasks}
     results = run_theirs(names, args.lm_eval, args.model, limit, folder)
-    run_id = run_ours(list(benchmarks.values()), args.model, limit, args.max_tokens, folder)
+    run_id = run_ours(list(benchmarks.values()), f"hf:{args.model}", limit, args.max_tokens, folder)
     reports = []
     for name in tasks:
         task = TASKS[name]
@@ -78,6 +80,10 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
         theirs = their_side(task, written[name].names, results)
         compare(report, theirs, our_side(task, benchmarks[name], folder, run_id))
         reports.append(report)
+    if args.replay:
+        writing = {name: benchmarks[name] for name in tasks if TASKS[name].scored and TASKS[name].writes}
+        names = {name: written[name].names for name in writing}
+        reports += replay(writing, names, results, args.lm_eval, args.model, limit, folder) if writing else []
     return reports
 
 

@@ -64,10 +64,11 @@ def benchmark_for(task: Task, left_out: Collection[Any], folder: Path) -> str:
 
 
 def run_ours(benchmarks: Sequence[str], model: str, limit: int, max_tokens: int, folder: Path) -> str:
-    """Run assay; the run's id."""
-    command = [Path(sys.executable).parent / "assay", "run", "-m", f"hf:{model}", "--limit", limit, "--json",
-               "--ledger", folder / "ledger.duckdb", "--set", f"sampling.max_tokens={max_tokens}",
-               "--set", "model.dtype=float32", "--set", "model.device=cpu"]  # fmt: skip
+    """Run assay on a model by name (`hf:FOLDER`, `echo:oracle`); the run's id."""
+    command = [Path(sys.executable).parent / "assay", "run", "-m", model, "--limit", limit, "--json",
+               "--ledger", folder / "ledger.duckdb", "--set", f"sampling.max_tokens={max_tokens}"]  # fmt: skip
+    if model.startswith("hf:"):
+        command += ["--set", "model.dtype=float32", "--set", "model.device=cpu"]
     if (folder / CATALOG).exists():
         command += ["--catalog", folder / CATALOG]
     for benchmark in benchmarks:

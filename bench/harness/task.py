@@ -61,6 +61,11 @@ class Task:
     asked: bool = False
     """Compare only what is asked and written: the harness's metric wants the network, or an older transformers."""
 
+    @property
+    def scored(self) -> bool:
+        """Whether there is a gold answer that can be given, and both say what an answer is worth."""
+        return self.gold_there is not None and not self.asked
+
 
 def as_it_is(row: Row) -> Row:
     return dict(row)

@@ -13,12 +13,18 @@ from .asked import Asked, Figure, Score, Side
 from .task import Task
 
 
-def run_theirs(names: Sequence[str], lm_eval: str, model: str, limit: int, folder: Path) -> dict[str, Any]:
-    """Run the harness on the overrides in `folder`; its results, and under `samples` the file of each task."""
-    out = folder / "lm_eval"
+def run_theirs(
+    names: Sequence[str], lm_eval: str, model: str, limit: int, folder: Path, cache: Path | None = None
+) -> dict[str, Any]:
+    """Run the harness on the overrides in `folder`; its results, and under `samples` the file of each task.
+
+    With a `cache`, what was put there is the model's answer.
+    """
+    out = folder / ("lm_eval_again" if cache else "lm_eval")
     command = [lm_eval, "run", "--model", "hf", "--model_args", f"pretrained={model},dtype=float32",
                "--tasks", ",".join(names), "--include_path", folder / "tasks", "--device", "cpu", "--batch_size", "16",
                "--limit", limit, "--log_samples", "--output_path", out]  # fmt: skip
+    command += ["--use_cache", cache] if cache else []
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache"), "TOKENIZERS_PARALLELISM": "false"}
     execute(command, folder / "lm_eval.log", offline)
     results: dict[str, Any] = json.loads(max(out.rglob("results_*.json")).read_text())
