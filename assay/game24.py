@@ -31,7 +31,7 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 
 @generated
 def game24(rng: random.Random, count: int) -> Iterator[dict[str, Any]]:
-    """Puzzles, all different: `numbers`, the smallest first, and `solution`. Raises DatasetError for more than 1,362."""
+    """Puzzles, all different: `numbers`, the smallest first, and `solution`; 1,362 at most, else DatasetError."""
     if count > PUZZLES:
         raise DatasetError(f"generated source game24: wanted {count} puzzles, and there are {PUZZLES}")
     every = list(combinations_with_replacement(range(1, 14), 4))

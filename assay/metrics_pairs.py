@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from assay.design import Floats
 from assay.errors import SpecError
-from assay.metrics import metric, once, resampled
+from assay.metrics import metric, once, resampled, take
 from assay.registry import other_scale
 from assay.types import Scores
+
+Bools = NDArray[np.bool_]
 
 
 def _columns(scores: Scores, name: str, fields: tuple[str, ...], scorer: str) -> list[list[Any]]:
@@ -39,20 +42,30 @@ def _ranks(values: Floats, block: Floats) -> Floats:
     return np.asarray((counts.cumsum(axis=1) - (counts - 1) / 2)[:, place])
 
 
+def _read(scores: Scores) -> Bools:
+    """Which answers could be read: the others have no detail, and no number to be correlated."""
+    return np.array([detail is not None for detail in scores.details], bool)
+
+
 def _pearsons(scores: Scores) -> Callable[[Floats], Floats]:
-    x, y = (_standard(column) for column in _columns(scores, "pearson", ("pred", "gold"), "numbers"))
-    return lambda block: _correlated(x[None, :], y[None, :], block)
+    read = _read(scores)
+    x, y = (_standard(column) for column in _columns(take(scores, read), "pearson", ("pred", "gold"), "numbers"))
+    return lambda block: _correlated(x[None, :], y[None, :], block[:, read])
 
 
 def _standard(column: list[Any]) -> Floats:
     """Numbers of mean 0 and deviation 1, so that what is nearly constant is so whatever its unit."""
     values = np.array(column, float)
+    if not len(values):
+        return values
     return np.asarray((values - values.mean()) / (values.std() or 1.0))
 
 
 def _spearmans(scores: Scores) -> Callable[[Floats], Floats]:
-    x, y = (np.array(column, float) for column in _columns(scores, "spearman", ("pred", "gold"), "numbers"))
-    return lambda block: _correlated(_ranks(x, block), _ranks(y, block), block)
+    read = _read(scores)
+    columns = _columns(take(scores, read), "spearman", ("pred", "gold"), "numbers")
+    x, y = (np.array(column, float) for column in columns)
+    return lambda block: _correlated(_ranks(x, block[:, read]), _ranks(y, block[:, read]), block[:, read])
 
 
 @metric

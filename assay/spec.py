@@ -308,8 +308,8 @@ class EvalSpec(Record):
     """How the open requests are divided into shards: a name or `{name: {option: value}}`. It changes no answer."""
     compute: Compute = Compute()
     sandbox: str | None = None
-    """What keeps programs in that models wrote: namespaces, bwrap or docker, by default the strongest that works; `none`
-    keeps nothing in."""
+    """What keeps programs in that models wrote: namespaces, bwrap or docker, by default the strongest that works.
+    `none` keeps nothing in."""
     catalog: tuple[Path, ...] = ()
     """Folders with a user's own benchmarks, models and functions."""
 

@@ -249,6 +249,13 @@ class _Door:
         return _connect(self.path, read_only=True)
 
 
+SETTINGS = """
+SET TimeZone = 'UTC';
+SET enable_progress_bar = false;  -- a slow disk draws one over our lines
+SET disabled_optimizers = 'common_subplan';  -- DuckDB 2.0.0 with it never ends where two parts of a view read one join
+"""
+
+
 def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     config = {
         "memory_limit": os.environ.get("ASSAY_DUCKDB_MEMORY", "1GB"),
@@ -260,7 +267,7 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             con = duckdb.connect(str(path), read_only=read_only, config=config)
-            con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")  # a slow disk draws one over our lines
+            con.execute(SETTINGS)
             return con
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):

@@ -84,7 +84,7 @@ def check_model(benchmark: Benchmark, subject: Subject, sampling: Sampling) -> N
 
 
 def check_roles(benchmark: Benchmark, others: Mapping[str, Mapping[str, Subject]]) -> None:
-    """Raise SpecError where a benchmark asks a judge or baseline and there is none, ModelError where it cannot write."""
+    """Raise SpecError where a benchmark asks a judge or baseline and there is none, ModelError where it only scores."""
     for role in roles_of(benchmark):
         if not others[role]:
             flag = f"--{role} MODEL, or {ROLES[role]} in the spec"

@@ -171,7 +171,8 @@ MADE = {
     "xlsum": Made(
         "Document：It rained.\nBased on",
         ["Rain fell today."],
-        files={"xlsum/english_test.jsonl": '{"id":"1","url":"u","title":"t","summary":"Rain fell today.","text":"It rained."}\n'},
+        files={"xlsum/english_test.jsonl":
+               '{"id":"1","url":"u","title":"t","summary":"Rain fell today.","text":"It rained."}\n'},
     ),
 }  # fmt: skip
 

@@ -237,11 +237,11 @@ def test_reasoning_without_end_and_a_refusal_are_answers(server: ApiServer) -> N
 def test_a_text_that_the_server_cut_short_is_no_answer(server: ApiServer) -> None:
     """vLLM writes what its window has room for, and says `length`, as if all had been written that was asked for."""
     choice = {"text": " the cat", "finish_reason": "length"}
-    for total, error in ((12, "after 2 of 4 tokens, on a prompt of 10: its window is full"), (40, None)):  # 40: hidden
+    for total, wrong in ((12, "after 2 of 4 tokens, on a prompt of 10: its window is full"), (40, None)):  # 40: hidden
         usage = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": total}
         server.fault = lambda body, number, usage=usage: Reply(body={"choices": [choice], "usage": usage})
         said = answer(server, ask(), api="completions")
-        assert (error in str(said.error)) if error else (said.text, said.finish) == (" the cat", "length")
+        assert (wrong in str(said.error)) if wrong else (said.text, said.finish) == (" the cat", "length")
 
 
 def test_a_seed_is_one_that_servers_take(server: ApiServer) -> None:
