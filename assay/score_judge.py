@@ -76,9 +76,11 @@ def judge_agrees(value: Mapping[str, Any], sample: Sample, gold: str, label: str
 
 
 @scorer
-def rule_and_judge(value: Mapping[str, Any], sample: Sample, label: str = "correct") -> Scored:
-    """The cascade's score: 1 where a rule found the answer right, and no judge was asked, or the judges say so."""
-    return Scored(float(value["label"] == label), detail={"by": "judge" if value["judges"] else "rule"})
+def rule_and_judge(value: Mapping[str, Any], sample: Sample, label: str = "correct", by: str | None = None) -> Scored:
+    """The cascade's score: 1 where a rule found the answer right, and no judge was asked, or the judges say so; with
+    `by` only what the `rule`, or a `judge`, found."""
+    who = "judge" if value["judges"] else "rule"
+    return Scored(float(value["label"] == label and by in (None, who)), detail={"by": who})
 
 
 def _mean(numbers: Sequence[float]) -> float | None:

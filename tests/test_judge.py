@@ -135,6 +135,7 @@ def test_a_cascade_asks_no_judge_where_the_rule_is_content() -> None:
     assert isinstance(passed, Reply) and not passed.judgements
     found = extractor["verdict"](passed, SAMPLE, labels=GRADES, passed="correct")
     assert found.method == "rule" and scorer["rule_and_judge"](found.value, SAMPLE).detail == {"by": "rule"}
+    assert [scorer["rule_and_judge"](found.value, SAMPLE, by=by).value for by in ("rule", "judge")] == [1, 0]
     (question,) = solver["judged"](SAMPLE, PROMPT, [exchange(0, "two")], template="{{ answer }}", unless=rule)
     assert question.role == "judge"
     with pytest.raises(SpecError, match=r"wanted \{extract"):
