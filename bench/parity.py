@@ -5,8 +5,9 @@
 The harness runs its own recipes, read from its own YAML files; only where the rows come from is overridden, and how
 long a written text may be (--max-tokens, on both sides: with the recipes' own lengths a window of 512 tokens has no
 room for a prompt). Compared are every context and continuation to the byte, every gold answer, every sum (equal within
-1e-4 + 1e-8 |sum|; of a whole document within 1e-6 |sum|), every written text, every sample's score, every figure and
-its standard error. A table, then one JSON line; exit status 1 where the two differ.
+1e-4 and two steps of a float32, in which the harness adds up; of a whole document within 1e-6 |sum|), every written
+text, every sample's score, every figure and its standard error. With --replay both then read right answers and wrong
+ones. A table, then one JSON line; exit status 1 where the two differ.
 
     python -m venv VENV && VENV/bin/pip install "lm_eval[hf,math,ifeval]==0.4.13"
 """
