@@ -83,8 +83,8 @@ def run(tasks: list[str], limit: int, args: argparse.Namespace, folder: Path) ->
         reports.append(report)
     if args.replay:
         writing = {name: benchmarks[name] for name in tasks if TASKS[name].scored and TASKS[name].writes}
-        names = {name: written[name].names for name in writing}
-        reports += replay(writing, names, results, args.lm_eval, args.model, limit, folder) if writing else []
+        overrides = {name: written[name].names for name in writing}
+        reports += replay(writing, overrides, results, args.lm_eval, args.model, limit, folder) if writing else []
     return reports
 
 
