@@ -49,7 +49,7 @@ INSERT INTO requests SELECT request_key, if(written, 'generate', 'loglikelihood'
        if(written, [], [' A', ' B', ' C', ' D']), [] FROM sample;
 INSERT INTO asked SELECT key('prompt' || benchmark), ordinal, sample_key, request_key, 'subject', -1, 0, 0, 0,
        '{"max_tokens":256,"stop":["Question:"],"temperature":0.0,"top_p":1.0,"top_k":0,"min_tokens":0,"replicas":1}',
-       key('greedy' || written), 0, '"1"' FROM sample;
+       key('greedy' || written), 0, '"1"', NULL FROM sample;
 INSERT INTO recipes SELECT key('recipe' || i), 'b' || i, '', 'd' || i % 5, words('recipe' || i, 200)
 FROM range(20) t(i);
 """
@@ -82,7 +82,7 @@ UPDATE steps SET step = 'postprocess' WHERE step = 'predict' AND run_id = $run;
 INSERT INTO metrics
 SELECT $run, $model, key('recipe' || i), 'b' || i, 'd' || i % 5, metric, if(g = 0, 'micro', 'group'),
        if(g = 0, '', 'g' || g), noise($run || i || g), 0.01, 0.3, 0.4, $samples // 20, 0, 'wilson', g = 0, metric,
-       filter
+       filter, NULL, 0, true
 FROM range(20) t(i), (VALUES ('number_match', '', true), ('acc', 'raw', false), ('acc_norm', 'norm', false))
      m(metric, filter, written), range(11) r(g)
 WHERE written = (i < 10) AND (g = 0 OR NOT written);

@@ -69,7 +69,7 @@ def begin(con: object, run: str, refresh: bool = False) -> None:
 
 def ask(con: object, prompted: str, i: int) -> None:
     con.execute(  # type: ignore[attr-defined]
-        "INSERT INTO asked VALUES (?, ?, ?, ?, 'subject', -1, 0, 0, 0, ?, ?, ?, ?)",
+        "INSERT INTO asked VALUES (?, ?, ?, ?, 'subject', -1, 0, 0, 0, ?, ?, ?, ?, NULL)",
         [prompted, i, f"s{i}", digest(str(i).encode()), '{"max_tokens":7}', GREEDY, i, GOLD.get(i)],
     )
 
@@ -146,7 +146,7 @@ def test_many_shards_have_a_file_each(book: Ledger, tmp_path: Path) -> None:
         )
         con.execute(
             "INSERT INTO asked SELECT 'big', i, 's' || i, sha256('big' || i)[:32], 'subject', -1, 0, 0, 0, '{}', ?, 0,"
-            " NULL FROM range(5000) t(i)", [GREEDY],
+            " NULL, NULL FROM range(5000) t(i)", [GREEDY],
         )  # fmt: skip
     _, shards = plan(book, tmp_path / "spool", "a", ["big"], size=20)
     assert [s.shard for s in shards] == [f"a-{i:04d}" for i in range(250)]
