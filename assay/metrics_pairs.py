@@ -27,7 +27,7 @@ def _columns(scores: Scores, name: str, fields: tuple[str, ...], scorer: str) ->
 
 def _correlated(x: Floats, y: Floats, weights: Floats) -> Floats:
     """Pearson's correlation of each replicate, NaN where one of the two is constant. x and y: one row a replicate."""
-    n = weights.sum(axis=1, keepdims=True)
+    n = np.maximum(weights.sum(axis=1, keepdims=True), 1)  # none at all: nothing can be read off nothing
     x = x - (weights * x).sum(axis=1, keepdims=True) / n
     y = y - (weights * y).sum(axis=1, keepdims=True) / n
     below = np.sqrt((weights * x**2).sum(axis=1) * (weights * y**2).sum(axis=1))

@@ -87,4 +87,11 @@ def test_calibration_by_hand() -> None:
 def test_a_metric_says_which_scorer_it_wants() -> None:
     for name, fields in {"auc": "gold, shares", "ece": "shares", "pearson": "pred, gold"}.items():
         with pytest.raises(SpecError, match=f"{name} wants a scorer whose detail is {{{fields}}}"):
-            metric[name](scores([None, None]))
+            metric[name](scores([{}, {}]))
+
+
+def test_what_could_not_be_read_is_correlated_with_nothing() -> None:
+    pairs = [{"pred": x, "gold": 2 * x} for x in (1.0, 2.0, 4.0)]
+    for name in ("pearson", "spearman"):
+        assert metric[name](scores([*pairs, None])) == pytest.approx(1)
+        assert np.isnan(metric[name](scores([None, None])))
