@@ -260,7 +260,9 @@ def test_dialogues_have_five_answered_turns() -> None:
 
 def test_every_variant_is_held_to_something() -> None:
     """Those of before; what came later is held by its prompt on record."""
-    later = {id for id in OURS if id.endswith(("@pmi", "@cot", "@mdl")) or id in ("truthfulqa@gen", "truthfulqa@opencompass")}
+    later = {
+        id for id in OURS if id.endswith(("@pmi", "@cot", "@mdl")) or id in ("truthfulqa@gen", "truthfulqa@opencompass")
+    }
     assert set(OURS) - later == {*WHOLE, *ALIKE, *PARTS, *TURNS, "truthfulqa@mc2"} - later
 
 
