@@ -69,6 +69,27 @@ def contest_tests(public: str, private: str) -> list[dict[str, str]]:
     return [{"input": test["input"], "output": test["output"]} for test in (*json.loads(public), *more)]
 
 
+@template_filter
+def apps_tests(input_output: str) -> list[dict[str, str]]:
+    """The tests of a problem of APPS, JSON with `inputs` and `outputs`: texts, lists of lines, or where there is a
+    `fn_name` the arguments and, in a list of one, the result."""
+    told = json.loads(input_output)
+    pairs = zip(told["inputs"], told["outputs"], strict=True)
+    if "fn_name" in told:
+        return [
+            {"input": "\n".join(map(json.dumps, given)), "output": json.dumps(_only(right))} for given, right in pairs
+        ]
+    return [{"input": _lines(given), "output": _lines(right)} for given, right in pairs]
+
+
+def _only(right: Any) -> Any:
+    return right[0] if isinstance(right, list) and right else right
+
+
+def _lines(text: Any) -> str:
+    return "\n".join(map(str, text)) if isinstance(text, list) else str(text)
+
+
 @scorer
 @runs(_jobs)
 def contest(ran: Sequence[Ran], sample: Sample, seconds: float = 6.0, memory: int = 1024) -> Scored:

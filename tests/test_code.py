@@ -7,6 +7,8 @@ import json
 import zlib
 from collections.abc import Iterator
 
+from typing import Any
+
 import pytest
 from conftest import needs_data
 
@@ -34,7 +36,7 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-SLOW = ("humaneval_x", "ds1000", "livecodebench")
+SLOW = ("humaneval_x", "ds1000", "livecodebench", "apps")
 """Those whose references bench/code_gold.py runs: compilers and pandas take their time, or the rows are not at hand."""
 CODE = [name for name in benchmark_ids() if name.partition("@")[0] not in SLOW and running(load_benchmark(name))]
 
@@ -111,6 +113,23 @@ def test_problems_of_contests_are_read_run_and_compared(box: Sandbox, kind: str)
     ) or "twice" in asked
     found = scored(one, [right, wrong, "pass"], [sample] * 3, box)
     assert [score.value for score in found] == [1.0, 0.0, 0.0], found
+
+
+@pytest.mark.parametrize(
+    ("told", "starter", "right"),
+    [({"inputs": ["2\n", ["3", ""]], "outputs": ["4\n", ["6"]]}, "", "print(2 * int(input()))"),
+     ({"fn_name": "f", "inputs": [[2, 3], [4, 5]], "outputs": [[5], [9]]}, "def f(a, b):",
+      "def f(a, b):\n    return a + b")],
+)  # fmt: skip
+def test_problems_of_apps_have_texts_lines_or_arguments(box: Sandbox, told: Any, starter: str, right: str) -> None:
+    benchmark = load_benchmark("apps")
+    row = {"question": "Sum.", "difficulty": "interview", "starter_code": starter, "input_output": json.dumps(told)}
+    sample = mapper(benchmark)(row)
+    asked = json.loads(Prompter(benchmark).asks(sample, [])[0].messages)[-1]["content"]
+    form = "Call-Based" if starter else "Standard Input"
+    assert asked.startswith("\nQUESTION:\nSum.") and asked.endswith(f"\nUse {form} format\nANSWER:\n")
+    [one] = running(benchmark)
+    assert [score.value for score in scored(one, [right, "pass"], [sample] * 2, box)] == [1.0, 0.0]
 
 
 EXTRACTED = [
