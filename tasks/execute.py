@@ -22,6 +22,7 @@ from assay.samples import loads
 from assay.spec import Benchmark
 from storage.executions import keep, linked, open_executions
 from tasks.context import Run, open_run
+from tasks.predictions import Row, predictions
 from tasks.progress import advance
 from tasks.steps import each, step
 
@@ -63,7 +64,7 @@ def execute_one(run: Run, name: str, model: str, sandbox: Sandbox) -> None:
     with run.step("execute", name, step_key, "executed", model) as record:
         if not record.fresh:
             return
-        for rows in _answers(run, predicted, run.key_of("prepare", name)):
+        for rows in predictions(run, predicted, run.key_of("prepare", name), CHUNK):
             jobs: dict[str, Job] = {}
             links = [link for row in rows for link in _links(name, row, wanted, sandbox, jobs)]
             run_missing(run, jobs, sandbox)
@@ -72,29 +73,13 @@ def execute_one(run: Run, name: str, model: str, sandbox: Sandbox) -> None:
             record.rows += len(links)
 
 
-def _answers(run: Run, predicted: str, prepared: str) -> Iterator[list[tuple[Any, ...]]]:
-    """The answers that were read, beside their samples, in chunks."""
-    with run.ledger.read() as con:
-        [(last,)] = con.execute("SELECT max(ordinal) FROM predictions WHERE predicted = ?", [predicted]).fetchall()
-    for start in range(0, 0 if last is None else last + 1, CHUNK):
-        with run.ledger.read() as con:
-            rows = con.execute(
-                "SELECT p.ordinal, p.sample_key, p.replica, p.filter, p.value, s.fields FROM predictions p"
-                " JOIN samples s ON s.prepared = ? AND s.ordinal = p.ordinal"
-                " WHERE p.predicted = ? AND p.ordinal >= ? AND p.ordinal < ? AND p.value IS NOT NULL"
-                " ORDER BY p.ordinal, p.replica",
-                [prepared, predicted, start, start + CHUNK],
-            ).fetchall()
-        yield rows
-
-
 def _links(
-    name: str, row: tuple[Any, ...], wanted: list[Scoring], sandbox: Sandbox, jobs: dict[str, Job]
+    name: str, row: Row, wanted: list[Scoring], sandbox: Sandbox, jobs: dict[str, Job]
 ) -> Iterator[tuple[Any, ...]]:
     """Which executions the scores of an answer are made of; their jobs go into `jobs`."""
     ordinal, sample_key, replica, filter_, value, fields = row
     for one in wanted:
-        if one.filter == filter_:
+        if one.filter == filter_ and value is not None:
             for place, job in enumerate(jobs_for(name, one, orjson.loads(value), loads(fields))):
                 known = execution_key(job, sandbox)
                 jobs[known] = Job(known, job.programs)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from assay.chunks import CHUNK
 from assay.errors import AssayError, SpecError
 from assay.execute import jobs_of
 from assay.keys import key
@@ -19,6 +17,7 @@ from assay.samples import loads
 from assay.types import Scored
 from storage.executions import rans
 from tasks.context import Run, open_run
+from tasks.predictions import predictions
 from tasks.progress import advance
 from tasks.steps import each, step
 
@@ -50,7 +49,7 @@ def score(run: Run, name: str, model: str) -> None:
         if not record.fresh:
             advance("score", record.rows)
             return
-        for rows in _predictions(run, predicted, run.key_of("prepare", name)):
+        for rows in predictions(run, predicted, run.key_of("prepare", name)):
             ends = rans(run.ledger, executed, rows[0][0], rows[-1][0]) if executed and rows else {}
             scored = [row for one in rows for row in _scores(name, one, by_filter, ends)]
             if scored:
@@ -58,21 +57,6 @@ def score(run: Run, name: str, model: str) -> None:
                 run.put("scores", step_key, pa.table(columns, schema=SCORES))
             record.rows += len(scored)
             advance("score", len(rows))
-
-
-def _predictions(run: Run, predicted: str, prepared: str) -> Iterator[list[tuple[Any, ...]]]:
-    """The predictions beside their samples, in chunks."""
-    with run.ledger.read() as con:
-        (last,) = con.execute("SELECT max(ordinal) FROM predictions WHERE predicted = ?", [predicted]).fetchall()[0]
-    for start in range(0, 0 if last is None else last + 1, CHUNK):
-        with run.ledger.read() as con:
-            rows = con.execute(
-                "SELECT p.ordinal, p.sample_key, p.replica, p.filter, p.value, s.fields FROM predictions p"
-                " JOIN samples s ON s.prepared = ? AND s.ordinal = p.ordinal"
-                " WHERE p.predicted = ? AND p.ordinal >= ? AND p.ordinal < ? ORDER BY p.ordinal, p.replica",
-                [prepared, predicted, start, start + CHUNK],
-            ).fetchall()
-        yield rows
 
 
 def _scores(
