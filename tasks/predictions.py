@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from assay.chunks import CHUNK
 from tasks.context import Run
 
 Row = tuple[Any, ...]
 """ordinal, sample key, replica, filter, value (JSON; none where nothing could be read), the sample's fields."""
 
 
-def predictions(run: Run, predicted: str, prepared: str, size: int = CHUNK) -> Iterator[list[Row]]:
+def predictions(run: Run, predicted: str, prepared: str, size: int) -> Iterator[list[Row]]:
     """The predictions of a benchmark beside its samples, `size` samples at a time."""
     with run.ledger.read() as con:
         [(last,)] = con.execute("SELECT max(ordinal) FROM predictions WHERE predicted = ?", [predicted]).fetchall()

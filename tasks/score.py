@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from assay.chunks import CHUNK
 from assay.errors import AssayError, SpecError
 from assay.execute import jobs_of
 from assay.keys import key
@@ -49,7 +50,7 @@ def score(run: Run, name: str, model: str) -> None:
         if not record.fresh:
             advance("score", record.rows)
             return
-        for rows in predictions(run, predicted, run.key_of("prepare", name)):
+        for rows in predictions(run, predicted, run.key_of("prepare", name), CHUNK):
             ends = rans(run.ledger, executed, rows[0][0], rows[-1][0]) if executed and rows else {}
             scored = [row for one in rows for row in _scores(name, one, by_filter, ends)]
             if scored:
