@@ -28,6 +28,13 @@ CHAT = (
 )
 
 
+LLAMAS: dict[str, dict[str, Any]] = {
+    "llama": {}, "qwen2": {}, "qwen3": {"head_dim": 16}, "gpt_neox": {"rotary_pct": 0.5},
+    "gemma": {"num_key_value_heads": 1, "head_dim": 16}, "mistral": {"sliding_window": 12}, "gemma2": {"head_dim": 16},
+}  # fmt: skip
+"""Kinds that are made of much the same, and what else each of them wants."""
+
+
 def tokenizer(bos: bool = True, begins: bool = True, chat: bool = False) -> Any:
     """A byte-level BPE tokenizer of a few hundred tokens; `begins`: it puts <s> in front of a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -61,11 +68,11 @@ def network(vocabulary: int, kind: str = "llama", seed: int = 0, wide: bool = Fa
 
     torch.manual_seed(seed)
     sizes: dict[str, Any] = {"vocab_size": vocabulary, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None}
-    if kind in ("llama", "qwen2"):
+    if kind in LLAMAS:
         sizes |= {
             "hidden_size": 64 if wide else 32, "intermediate_size": 48, "num_hidden_layers": 2,
             "num_attention_heads": 2 if wide else 4, "num_key_value_heads": 2, "max_position_embeddings": 96,
-            "initializer_range": 0.2 if wide else 0.4,
+            "initializer_range": 0.2 if wide else 0.4, **LLAMAS[kind],
         }  # fmt: skip
     elif kind == "gpt2":
         sizes |= {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 96, "initializer_range": 0.3}

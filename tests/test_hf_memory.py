@@ -1,4 +1,4 @@
-"""Batches that fail: halved where memory runs out, and one that fails alone."""
+"""Forward passes that fail: smaller ones where memory runs out, and one that fails alone."""
 
 from __future__ import annotations
 
@@ -6,69 +6,99 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hf_models import answers, close, save, score, spec
+from hf_models import LINES, answers, close, save, score, spec, write
 
 from adapters.models import hf
 
+HEAD = " ".join(LINES)
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(tmp_path_factory.mktemp("llama"))
+
+@pytest.fixture(scope="module", params=["llama", "mamba"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a network that computes packs, and of one that does not."""
+    return save(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def failing(model: Any, limit: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the network fail for batches of more than so many rows; the sizes of the batches that it got."""
-    network, sizes = model.likelihood.engine.network, []
-    forward = network.forward
+    """Let the network fail for more than so many tokens at once; how many it got each time."""
+    base, sizes = model.likelihood.engine.base, []
+    forward = base.forward
 
     def limited(*args: Any, **options: Any) -> Any:
-        sizes.append(options["input_ids"].shape[0])
+        sizes.append(given(args, options).numel())
         if sizes[-1] > limit:
             raise error
         return forward(*args, **options)
 
-    monkeypatch.setattr(network, "forward", limited)
+    monkeypatch.setattr(base, "forward", limited)
     return sizes
 
 
-def test_a_batch_is_halved_where_memory_runs_out(
-    llama: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def given(args: Any, options: Any) -> Any:
+    """The tokens that a network's forward pass is given."""
+    return options["input_ids"] if "input_ids" in options else args[0]
+
+
+def no_memory() -> Exception:
     import torch
 
-    requests = [score(str(i), f"The cat {i} and the moon", " sat", " on the mat") for i in range(20)]
-    expected = answers(hf.load(spec(llama)), requests)
-    model = hf.load(spec(llama, batch_size=20))
-    sizes = failing(model, 6, torch.OutOfMemoryError("CUDA out of memory"), monkeypatch)
+    return torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_batch_is_halved_where_memory_runs_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests = [score(str(i), f"{HEAD} {i} and the moon", " sat", " on the mat") for i in range(20)]
+    model = hf.load(spec(folder))
+    expected = answers(model, requests)
+    sizes = failing(model, 60, no_memory(), monkeypatch)
     done = answers(model, requests)
     assert all(close(done[key], expected[key]) for key in expected)
-    assert sizes[:3] == [20, 10, 5]
-    assert all(size <= 6 for size in sizes[3:])
+    assert sizes[0] > 120 and any(30 < size <= 60 for size in sizes)
+    assert sum(size > 60 for size in sizes) < 8  # it learns
     assert "out of memory" in caplog.text
 
 
-def test_one_that_fails_fails_alone(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = hf.load(spec(llama))
-    network = model.likelihood.engine.network
-    forward, bad = network.forward, model.likelihood.texts.encode(["The bad one"])[0][-1]
+def test_one_that_fails_fails_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = hf.load(spec(folder))
+    answers(model, [score("first", "The moon", " sat")])
+    base = model.likelihood.engine.base
+    forward, bad = base.forward, model.likelihood.texts.encode(["The bad one"])[0][-1]
 
     def picky(*args: Any, **options: Any) -> Any:
-        if (options["input_ids"] == bad).any():
+        if (given(args, options) == bad).any():
             raise RuntimeError("a bad token")
         return forward(*args, **options)
 
-    monkeypatch.setattr(network, "forward", picky)
+    monkeypatch.setattr(base, "forward", picky)
     requests = [score(str(i), "The cat" * i, " sat") for i in range(1, 8)]
     requests.append(score("bad", "The bad one", " sat", " on"))
+    requests += [write("good text", "The cat", max_tokens=3), write("bad text", "The bad one", max_tokens=3)]
     done = answers(model, requests)
-    assert done["bad"].error == "RuntimeError: a bad token"
-    assert [key for key, completion in done.items() if completion.error] == ["bad"]
+    assert done["bad"].error == done["bad text"].error == "RuntimeError: a bad token"
+    assert [key for key, completion in done.items() if completion.error] == ["bad", "bad text"]
 
 
-def test_memory_that_does_not_suffice_for_one(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    model = hf.load(spec(llama))
-    failing(model, 0, torch.OutOfMemoryError("CUDA out of memory"), monkeypatch)
-    done = answers(model, [score("a", "The", " cat"), score("b", "The moon", " cat")])
+def test_memory_that_does_not_suffice_for_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = hf.load(spec(folder))
+    answers(model, [score("first", "The moon", " sat")])
+    failing(model, 0, no_memory(), monkeypatch)
+    done = answers(model, [score("a", "The", " cat"), score("b", "The moon", " cat"), write("c", "The", max_tokens=2)])
     assert all("out of memory" in str(completion.error) for completion in done.values())
+
+
+@pytest.mark.parametrize(("more", "limit"), [("", 24), (" cat" * 5, 28)], ids=["written", "read"])
+def test_texts_are_written_though_memory_runs_out(
+    tmp_path: Path, more: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While answers are written, and while prompts are read."""
+    folder = save(tmp_path)
+    prompts = [f"{LINES[1]} {i}{more}" for i in range(8)]
+    requests = [
+        write(f"{prompt} {s}", prompt, s, max_tokens=5, temperature=0.7) for prompt in prompts for s in range(4)
+    ]
+    model = hf.load(spec(folder))
+    expected = answers(model, requests)
+    sizes = failing(model, limit, no_memory(), monkeypatch)
+    assert answers(model, requests) == expected
+    assert max(sizes) > limit

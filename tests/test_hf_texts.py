@@ -10,6 +10,7 @@ import pytest
 from conftest import STORIES, needs_stories
 from hf_models import LINES, answers, reference, save, spec, user, write
 
+from adapters.hf.writing import draw
 from adapters.models import hf
 from assay.reasoning import apart
 from assay.spec import MetaTemplate, ModelSpec
@@ -92,11 +93,12 @@ def test_tokens_are_drawn_as_often_as_they_are_likely(llama: Path) -> None:
 
     model = hf.load(spec(llama))
     logits = torch.log(torch.tensor([0.05, 0.5, 0.15, 0.3]))
-    rows = [model.generation.row(model.generation.drafts.draft(r, model.likelihood.texts.prompt(r), [0])) for r in [
+    writing = model.generation.writing
+    rows = [writing.row(writing.drafts.draft(r, model.likelihood.texts.prompt(r), [0])) for r in [
         write("k", "x", seed=11, temperature=1.0), write("k", "x", seed=12, temperature=1.0, top_k=2),
         write("k", "x", seed=13, temperature=1.0, top_p=0.79), write("k", "x", seed=14, temperature=0.5),
     ]]  # fmt: skip
-    draws = torch.stack([model.generation.draw(logits.repeat(4, 1), rows) for _ in range(4000)])
+    draws = torch.stack([draw(logits.repeat(4, 1), rows) for _ in range(4000)])
     shares = [[Counter(draws[:, i].tolist())[t] / 4000 for t in range(4)] for i in range(4)]
     squares = [0.0025, 0.25, 0.0225, 0.09]
     expected = [[0.05, 0.5, 0.15, 0.3], [0, 0.625, 0, 0.375], [0, 0.625, 0, 0.375], [s / sum(squares) for s in squares]]
@@ -184,25 +186,6 @@ def test_a_chat_model_is_asked_through_its_template(llama: Path) -> None:
     assert "no system turns" in str(done["system"].error)
     base = answers(hf.load(spec(llama, chat=False, add_bos=False)), [write("k", rendering, max_tokens=8)])["k"]
     assert done["k"].text == base.text and base.rendering is None
-
-
-def test_a_batch_is_halved_where_memory_runs_out(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    requests = [write(str(i), f"The cat {i}", max_tokens=10) for i in range(8)]
-    model = hf.load(spec(llama))
-    expected = answers(model, requests)
-    step, sizes = model.likelihood.engine.step, []
-
-    def limited(ids: Any, mask: Any, cache: Any) -> Any:
-        sizes.append(len(ids))
-        if len(ids) > 3 and mask.shape[1] > ids.shape[1]:  # not with the prompts, but later
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(ids, mask, cache)
-
-    monkeypatch.setattr(model.likelihood.engine, "step", limited)
-    assert answers(model, requests) == expected
-    assert sizes[0] == 8 and 4 in sizes and sizes[-1] <= 2
 
 
 def test_reasoning_that_a_template_began_is_told_apart(folder: Path) -> None:

@@ -31,10 +31,11 @@ class Engine:
         head = network.get_output_embeddings()
         self.vocabulary = 0 if head is None else int(head.weight.shape[0])
         self.torch: Any = library("torch", "hf")
-        whole = network.get_base_model() if hasattr(network, "peft_config") else network
-        self.base = whole.base_model
+        self.whole = network.get_base_model() if hasattr(network, "peft_config") else network
+        self.base = self.whole.base_model
         """The network without its head; where it has none, itself."""
-        self.takes = frozenset(inspect.signature(whole.forward).parameters)
+        self.hidden = int(self.whole.config.get_text_config().hidden_size)
+        self.takes = frozenset(inspect.signature(self.whole.forward).parameters)
         self.cached = "past_key_values" in self.takes
         """False for networks whose state is not a cache of keys and values: they read the text again for each token."""
 
@@ -46,26 +47,30 @@ class Engine:
             ids[i, where] = self.torch.as_tensor(row, dtype=self.torch.long)
         return ids.to(self.device)
 
-    def logits(self, ids: Any, positions: Sequence[int]) -> Any:
-        """The logits of rows padded on the right at these positions, in ascending order, of every row.
+    def states(self, ids: Any, mask: Any = None) -> Any:
+        """The last hidden states of rows padded on the right; what a mask leaves out is not looked at.
 
-        Padding comes after all that counts, so a causal model needs no mask, and sees each row as it stands alone.
+        Without one, padding comes after all that counts, so a causal model sees each row as it stands alone.
         """
         extra: dict[str, Any] = {}
-        if "use_cache" in self.takes:
-            extra["use_cache"] = False
-        index = self.torch.tensor(positions, device=self.device)
-        if "logits_to_keep" in self.takes:
-            return self.network(input_ids=ids, logits_to_keep=index, **extra).logits
-        logits = self.network(input_ids=ids, **extra).logits
-        return logits[:, index.to(logits.device)]
-
-    def states(self, ids: Any, mask: Any) -> Any:
-        """The last hidden states of rows padded on the right; what the mask leaves out is not looked at."""
-        extra: dict[str, Any] = {"attention_mask": mask} if "attention_mask" in self.takes else {}
+        if mask is not None and "attention_mask" in self.takes:
+            extra["attention_mask"] = mask
         if "use_cache" in self.takes:
             extra["use_cache"] = False
         return self.base(input_ids=ids, **extra).last_hidden_state
+
+    def head(self, states: Any) -> Any:
+        """The logits (tokens, vocabulary) after hidden states (tokens, width).
+
+        Networks scale and cap their logits in ways of their own, so each computes them itself, given the states as if
+        they were those of its own layers.
+        """
+        forward = self.base.forward
+        self.base.forward = lambda *_, **__: known_states(states[None])
+        try:
+            return self.whole(input_ids=self.torch.zeros((1, 1), dtype=self.torch.long, device=self.device)).logits[0]
+        finally:
+            self.base.forward = forward
 
     def step(self, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
         """The logits after the last token of rows padded on the left, and the cache for the next step.
@@ -84,6 +89,18 @@ class Engine:
             extra["attention_mask"] = mask
         output = self.network(input_ids=ids, **extra)
         return output.logits[:, -1].float().to(self.device), output.past_key_values if self.cached else None
+
+
+def known_states(states: Any) -> Any:
+    """Hidden states as the layers of a network give them; whatever else they might give is None."""
+    from transformers.modeling_outputs import BaseModelOutputWithPast
+
+    class Known(BaseModelOutputWithPast):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+
+    return Known(last_hidden_state=states)
 
 
 def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, head: bool = True) -> Engine:

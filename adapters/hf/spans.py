@@ -42,15 +42,37 @@ class Span:
     tokens: Array
     count: int
     """How many are scored."""
-    logprobs: Array = None
-    greedy: bool = False
-    whole: float = 0.0
-    """Log-probability of all tokens after the first, where that is asked for."""
+    values: Array = None
+    """The log-probabilities that are computed: of the last `reach` tokens."""
+    hits: Array = None
+    """Whether each of these is the likeliest."""
 
     @property
     def reach(self) -> int:
         """How many log-probabilities are computed: of those that are scored, or of all."""
         return len(self.tokens) - 1 if "prompt_sums" in self.asked.request.needs else self.count
+
+    def put(self, first: int, values: Array, hits: Array) -> None:
+        """Fill in what is computed, from the `first` on."""
+        if self.values is None:
+            self.values, self.hits = np.empty(self.reach), np.empty(self.reach, bool)
+        self.values[first : first + len(values)] = values
+        self.hits[first : first + len(hits)] = hits
+
+    @property
+    def logprobs(self) -> Array:
+        """Of the tokens that are scored."""
+        return self.values[-self.count :]
+
+    @property
+    def greedy(self) -> bool:
+        """Whether greedy decoding would write what is scored."""
+        return bool(self.hits[-self.count :].all())
+
+    @property
+    def whole(self) -> float:
+        """Log-probability of all tokens after the first, where that is asked for."""
+        return float(self.values.sum())
 
 
 @dataclass(slots=True, eq=False)

@@ -47,6 +47,8 @@ def load(spec: ModelSpec) -> Model:
     from adapters.hf.engine import Paths, load_engine
     from adapters.hf.generation import Generation
     from adapters.hf.likelihood import Likelihood
+    from adapters.hf.packing import Packing
+    from adapters.hf.probe import Probe
 
     options = options_of(spec, Options)
     model = known(spec, options, (*SMALL, *WEIGHTS))
@@ -56,8 +58,9 @@ def load(spec: ModelSpec) -> Model:
     embedding = Embedding(engine, texts.tokenizer)
     if not head:
         return Halves("hf", None, None, embedding)
-    generation = Generation(engine, texts, stops_of(model, texts.tokenizer))
-    return Halves("hf", Likelihood(engine, texts), generation, embedding)
+    probe = Probe(Packing(engine))
+    generation = Generation(engine, texts, stops_of(model, texts.tokenizer), probe)
+    return Halves("hf", Likelihood(engine, texts, probe), generation, embedding)
 
 
 def rendered(spec: ModelSpec, messages: Sequence[Message], kind: Kind) -> str:

@@ -88,14 +88,15 @@ def read(row: Row, output: Any) -> bool:
         return False
     found = [place[token] for token, place in zip(tokens, places, strict=True)]
     values = np.array([one.logprob for one in found])
-    greedy = [one.rank == 1 for one in found]
+    greedy = np.array([one.rank == 1 for one in found], bool)
     (written,) = output.outputs
     for span in row.spans:
         last = int(span.tokens[-1])
-        whole = np.append(values[inner - span.reach + 1 :], written.logprobs[0][last].logprob)
-        span.whole = float(whole.sum())
-        span.logprobs = whole[len(whole) - span.count :]
-        span.greedy = written.token_ids[0] == last and all(greedy[inner - span.count + 1 :])
+        span.put(
+            0,
+            np.append(values[inner - span.reach + 1 :], written.logprobs[0][last].logprob),
+            np.append(greedy[inner - span.reach + 1 :], written.token_ids[0] == last),
+        )
     return True
 
 

@@ -1,0 +1,39 @@
+"""Log-probabilities of next tokens, from hidden states: only of those that are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from adapters.hf.engine import Engine
+from adapters.hf.packs import Asked
+
+LOGITS = 2**24
+"""Computed at once: 64 MiB in single precision."""
+
+
+def read(engine: Engine, states: Any, asked: Asked) -> None:
+    """Fill in all that is asked of these states (tokens, width).
+
+    Each state that something is asked of is projected once, so many at a time that their logits stay small.
+    """
+    if not asked.places:
+        return
+    places = np.concatenate(asked.places)
+    order = np.argsort(places, kind="stable")
+    unique, counts = np.unique(places, return_counts=True)
+    targets = torch.as_tensor(np.concatenate(asked.targets)[order], dtype=torch.long, device=engine.device)
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    step = max(1, LOGITS // engine.vocabulary)
+    values, hits = [], []
+    for start in range(0, len(unique), step):
+        rows = torch.as_tensor(unique[start : start + step], device=states.device)
+        logits = engine.head(states[rows]).float()
+        wanted = targets[ends[start] : ends[min(start + step, len(unique))]].to(logits.device)
+        own = torch.as_tensor(np.repeat(np.arange(len(rows)), counts[start : start + step]), device=logits.device)
+        values.append((logits[own, wanted] - logits.logsumexp(-1)[own]).double())
+        hits.append(logits.argmax(-1)[own] == wanted)
+    back = np.argsort(order, kind="stable")
+    asked.fill(torch.cat(values).cpu().numpy()[back], torch.cat(hits).cpu().numpy()[back])
