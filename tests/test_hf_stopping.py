@@ -57,6 +57,22 @@ def test_a_text_is_done_when_it_holds_a_stop_string(
     assert found == first(words, tokens, stops, min_tokens)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "stop"),
+    [
+        ("pieces", "the cat don't sit", "n'"),  # tidied: "don ' t" becomes "don't" with its t
+        ("llama", "\ua66e" * 6 + "\x07 cat", "\x07"),  # in bytes, none of which is seen without the first
+        ("bytes", "这是一个很长的句子。", "。"),
+    ],
+)
+def test_what_is_seen_later_or_only_from_further_back(kind: str, text: str, stop: str) -> None:
+    words = made(kind, tidy=True)
+    tokens = list(words(text, add_special_tokens=False)["input_ids"])
+    watch, expected = Stopping(words, len(words)).watch((stop,)), first(words, tokens, (stop,), 0)
+    assert expected is not None
+    assert [watch.done(tokens[:count]) for count in range(expected + 1)] == [False] * expected + [True]
+
+
 @pytest.mark.parametrize(("stops", "decoded"), [(("\n\n",), 3), (("Question:", "</s>"), 1), ((), 0), (("", ""), 0)])
 def test_little_is_decoded(stops: tuple[str, ...], decoded: int, monkeypatch: pytest.MonkeyPatch) -> None:
     words = made("bytes")

@@ -73,8 +73,9 @@ class Stopping:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The text of each token alone; empty where it is a special one or not known."""
-        return list(self.tokenizer.batch_decode([[token] for token in range(self.size)], skip_special_tokens=True))
+        """The text of each token alone; empty where it is a special one or not known, and never tidied."""
+        tokens = [[token] for token in range(self.size)]
+        return list(self.tokenizer.backend_tokenizer.decode_batch(tokens, skip_special_tokens=True))
 
     @cached_property
     def tidies(self) -> bool:
