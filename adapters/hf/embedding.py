@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.hf.batches import Batches, Failure
 from adapters.hf.engine import Engine
-from adapters.hf.texts import CHUNK
+from adapters.hf.tokens import CHUNK
 from assay.chat import render
 from assay.chunks import chunked
 from assay.errors import AssayError

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from adapters.hf.tokens import Tokeniser
 from assay.chat import api_messages, render, role_of, text_of
-from assay.chunks import chunked
 from assay.errors import ModelError
 from assay.spec import MetaTemplate
 from assay.types import Request
-
-CHUNK = 1000
 
 Tokens = list[int]
 
@@ -42,6 +40,7 @@ class Texts:
         self.tokenizer, self.meta, self.chat, self.add_bos = tokenizer, meta, chat, add_bos
         if add_bos and tokenizer.bos_token_id is None:
             raise ModelError("add_bos: the tokenizer has no beginning-of-sequence token")
+        self.tokeniser = Tokeniser(tokenizer)
         self.prefix: int | None = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         self.prefix_text: str | None = None if self.prefix is None else tokenizer.decode([self.prefix])
 
@@ -71,7 +70,7 @@ class Texts:
         """Tokens of whole texts, the special ones in front included."""
         bare = [self.add_bos is False or self._begun(text) for text in texts]
         plain = iter(self.plain([t for t, b in zip(texts, bare, strict=True) if b]))
-        marked = self._tokens([t for t, b in zip(texts, bare, strict=True) if not b], True)
+        marked = self.tokeniser.encode([t for t, b in zip(texts, bare, strict=True) if not b], True)
         if self.add_bos:
             marked = [t if t[:1] == [self.prefix] else [self.start(), *t] for t in marked]
         special = iter(marked)
@@ -79,7 +78,7 @@ class Texts:
 
     def plain(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of texts with nothing in front."""
-        return self._tokens(texts, False)
+        return self.tokeniser.encode(texts, False)
 
     def start(self) -> int:
         """The token that stands before a text without a context: beginning, else end of sequence.
@@ -93,13 +92,14 @@ class Texts:
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Tokens, Tokens]]:
         """(context, continuation) as tokens; the context always has at least one."""
         moved = [_moved(context, continuation) for context, continuation in pairs]
-        contexts = list(dict.fromkeys(context for context, _ in moved if context))
-        known = dict(zip(contexts, self.encode(contexts), strict=True))
-        wholes = iter(self.encode([context + continuation for context, continuation in moved if context]))
+        texts = [text for context, continuation in moved if context for text in (context, context + continuation)]
+        known = dict(zip(texts, self.encode(texts), strict=True))
         alone = iter(self.plain([continuation for context, continuation in moved if not context]))
         return [
-            (known[context], next(wholes)[len(known[context]) :]) if context else self._begin(next(alone))
-            for context, _ in moved
+            (known[context], known[context + continuation][len(known[context]) :])
+            if context
+            else self._begin(next(alone))
+            for context, continuation in moved
         ]
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -112,12 +112,6 @@ class Texts:
 
     def _begun(self, text: str) -> bool:
         return bool(self.prefix_text) and text.startswith(str(self.prefix_text))
-
-    def _tokens(self, texts: Sequence[str], special: bool) -> list[Tokens]:
-        tokens: list[Tokens] = []
-        for chunk in chunked(texts, CHUNK):
-            tokens += self.tokenizer(chunk, add_special_tokens=special, verbose=False)["input_ids"]
-        return tokens
 
 
 def _moved(context: str, continuation: str) -> tuple[str, str]:
