@@ -27,7 +27,7 @@ class Generation:
     def __init__(self, engine: Engine, texts: Texts, stops: frozenset[int], probe: Probe) -> None:
         self.engine, self.texts, self.probe = engine, texts, probe
         self.drafts = Drafts(texts, engine.max_length, stops)
-        self.writing = Writing(self.drafts)
+        self.writing = Writing(self.drafts, engine.vocabulary)
 
     def answer(self, requests: Sequence[Request]) -> Iterator[list[Completion]]:
         """The completions of requests of kind `generate`, as soon as they are done."""

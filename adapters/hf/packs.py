@@ -49,7 +49,7 @@ def packed(trie: Trie, units: Sequence[Unit]) -> Pack:
 
 def _lay(trie: Trie, unit: Unit, pack: Pack, first: int) -> None:
     """A unit's tokens, depth first: where a row leaves the one before, what that one has alone has no more to come."""
-    path, at, before = np.empty(0, np.int64), first, 0
+    path, at = np.empty(0, np.int64), first
     for row in range(unit.low, unit.high):
         tokens = trie.rows[row]
         fork = unit.start if row == unit.low else int(trie.common[row])

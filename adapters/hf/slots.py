@@ -1,4 +1,4 @@
-"""Texts that are being written side by side: the keys and values of each in a slot, after beginnings that they share."""
+"""Texts that are being written side by side: keys and values of each in a slot, after beginnings that they share."""
 
 from __future__ import annotations
 

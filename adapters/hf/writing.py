@@ -13,10 +13,8 @@ from typing import Any
 import torch
 
 from adapters.hf.drafts import Draft, Drafts
+from adapters.hf.stopping import Stopping, Watch
 from adapters.hf.texts import Tokens
-
-SPARE_TOKENS = 8
-"""Looked back beyond a stop string's length in bytes, for tokens that hold more than its end or nothing to be seen."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,8 +23,8 @@ class Row:
 
     draft: Draft
     stops: frozenset[int]
-    back: int
-    """Tokens to look back for a stop string; 0 where there is none."""
+    watch: Watch
+    """For its stop strings."""
     generator: Any
     written: Tokens = field(default_factory=list)
     finish: str = ""
@@ -40,18 +38,17 @@ class Row:
 class Writing:
     """Goes on with drafts, a token at a time."""
 
-    def __init__(self, drafts: Drafts) -> None:
-        self.drafts = drafts
+    def __init__(self, drafts: Drafts, vocabulary: int) -> None:
+        self.drafts, self.stopping = drafts, Stopping(drafts.texts.tokenizer, vocabulary)
 
     def row(self, draft: Draft) -> Row:
         """A draft at its beginning."""
         sampling = draft.request.sampling
-        texts = [stop for stop in sampling.stop if stop]
         generator = None
         if sampling.temperature > 0:
             generator = torch.Generator().manual_seed(draft.request.seed % 2**63)
-        back = max(len(stop.encode()) for stop in texts) + SPARE_TOKENS + sampling.min_tokens if texts else 0
-        return Row(draft, self.drafts.stops(draft.request), back, generator, finish="" if draft.limit > 0 else "length")
+        watch = self.stopping.watch(sampling.stop, sampling.min_tokens)
+        return Row(draft, self.drafts.stops(draft.request), watch, generator)
 
     def write(self, logits: Any, rows: Sequence[Row]) -> Any:
         """The next token of each row, chosen by its logits and written."""
@@ -74,23 +71,12 @@ class Writing:
     def add(self, row: Row, token: int) -> None:
         """Write a token, and see whether that was the last one."""
         row.written.append(token)
-        sampling = row.draft.request.sampling
-        early = len(row.written) < sampling.min_tokens
-        if not early and (token in row.stops or self.stopped(row)):
+        least = row.draft.request.sampling.min_tokens
+        stopped = (row.watch.maybe[token] or len(row.written) == least) and row.watch.done(row.written)
+        if len(row.written) >= least and (token in row.stops or stopped):
             row.finish = "stop"
         elif len(row.written) >= row.draft.limit:
             row.finish = "length"
-
-    def stopped(self, row: Row) -> bool:
-        """Whether a stop string has been written: looked for at the end, then made sure of in the whole text."""
-        if not row.back:
-            return False
-        stops = [stop for stop in row.draft.request.sampling.stop if stop]
-        for tokens in (row.written[-row.back :], row.written):
-            text = self.drafts.texts.decode(tokens)
-            if not any(stop in text for stop in stops):
-                return False
-        return True
 
 
 def draw(logits: Any, rows: Sequence[Row]) -> Any:
