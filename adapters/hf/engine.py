@@ -97,8 +97,8 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, hea
     transformers = library("transformers", "hf")
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
     device = device_of(torch, options)
-    settings = settings_of(transformers, paths.model, device, options) | {"dtype": getattr(torch, dtype)}
     try:
+        settings = settings_of(transformers, paths.model, device, options) | {"dtype": getattr(torch, dtype)}
         kind = transformers.AutoModelForCausalLM if head else transformers.AutoModel
         network = kind.from_pretrained(paths.model, **settings)
         if options.compile:
@@ -139,7 +139,8 @@ def quantization_of(transformers: Any, told: Mapping[str, Any]) -> Any:
     try:
         made = method.from_dict(dict(told))
     except ModuleNotFoundError as error:
-        raise ModelError(f"quantization: it needs the package {error.name}: pip install {error.name}") from error
+        package = (error.name or str(error)).partition(".")[0]
+        raise ModelError(f"quantization: it needs the package {package}: pip install {package}") from error
     except (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError) as error:
         raise ModelError(f"quantization: {type(error).__name__}: {error}") from error
     for name in told:
