@@ -59,6 +59,13 @@ def test_compiling_is_not_in_the_identity(made: Path) -> None:
     assert hf.describe(spec(made, compile=True)).identity == hf.describe(spec(made)).identity
 
 
+@pytest.mark.parametrize("how", [{"device_map": "auto"}, {"attention": "eager"}])
+def test_where_and_how_it_is_computed_changes_no_answer(made: Path, how: dict[str, Any]) -> None:
+    other, plain = answers(hf.load(spec(made, **how)), ASKED), answers(hf.load(spec(made)), ASKED)
+    assert all(close(other[k], plain[k]) and other[k].text == plain[k].text for k in plain)
+    assert hf.describe(spec(made, **how)).identity == hf.describe(spec(made)).identity
+
+
 def test_quantized_weights_give_other_answers_that_are_near(made: Path) -> None:
     pytest.importorskip("optimum.quanto")
     exact, rough = (answers(hf.load(spec(made, **how)), ASKED) for how in ({}, {"quantization": INT8}))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters import library
-from adapters.hf.folder import config_of
+from adapters.hf.lockstep import keep_step
 from adapters.hf.options import Options
-from adapters.hf.parallel import keep_step
-from assay.errors import ModelError, unknown
+from adapters.hf.settings import settings_of
+from assay.errors import ModelError
 
 CPU_TOKENS = 16_384
 GPU_TOKENS = 65_536
@@ -114,39 +114,6 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, hea
         keep_step(network)
     tokens = options.batch_tokens or (CPU_TOKENS if network.device.type == "cpu" else GPU_TOKENS)
     return Engine(network, max_length, tokens, options.batch_size)
-
-
-def settings_of(transformers: Any, folder: Path, device: Any, options: Options) -> dict[str, Any]:
-    """How transformers is to load the model, but for its type."""
-    settings: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
-    if options.attention is not None:
-        settings["attn_implementation"] = options.attention
-    if options.quantization is not None:
-        settings["quantization_config"] = quantization_of(transformers, options.quantization)
-    if options.tensor_parallel > 1:
-        settings["distributed_config"] = transformers.DistributedConfig(tp_size=options.tensor_parallel)
-    elif options.device_map is not None:
-        settings["device_map"] = options.device_map
-    elif options.quantization is not None or "quantization_config" in config_of(folder):
-        settings["device_map"] = device  # quantized weights may not be moved later
-    return settings
-
-
-def quantization_of(transformers: Any, told: Mapping[str, Any]) -> Any:
-    """The quantization as transformers has it. Raises ModelError for one that there is not, or whose library is
-    missing."""
-    method = transformers.quantizers.auto.AutoQuantizationConfig
-    try:
-        made = method.from_dict(dict(told))
-    except ModuleNotFoundError as error:
-        package = (error.name or str(error)).partition(".")[0]
-        raise ModelError(f"quantization: it needs the package {package}: pip install {package}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError) as error:
-        raise ModelError(f"quantization: {type(error).__name__}: {error}") from error
-    for name in told:
-        if not hasattr(made, name):
-            raise ModelError(unknown(f"option of {type(made).__name__}", name, (n for n in vars(made) if n[0] != "_")))
-    return made
 
 
 def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:

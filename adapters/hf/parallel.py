@@ -6,9 +6,10 @@ network are the same ones in the same order, and each pass begins with a look at
 
 What holds. A rank that dies or is out of step, a batch that fails on any rank (memory included: one rank that tries
 again in halves would leave the others waiting), and answers that are not read to their end all end the other ranks;
-the model answers with a ModelError from then on. On a CPU a dead rank is noticed at once; on GPUs a pass that waits
-for one ends the process after TIMEOUT, as NCCL does by itself. The other ranks end with the first one, however that
-ends: their standard input is closed then.
+the model answers with a ModelError from then on. A rank that dies is noticed at once on a CPU, on GPUs when the next
+pass begins; a pass that is under way on GPUs waits for it until NCCL ends the process, after TIMEOUT. The other ranks
+end with the first one, however that ends: their standard input is closed then. What a rank measures for itself, such as
+free memory or time, must not decide what it does next. `adapters/hf/lockstep.py` keeps them in step.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
-from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -29,19 +28,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from adapters import library
-from adapters.hf.batches import FAILURES
+from adapters.hf.lockstep import DONE, TIMEOUT, agree, check_devices, here, join
 from adapters.hf.options import Options
 from assay.errors import ModelError
 from assay.spec import ModelSpec
 from assay.types import Completion, Model, Request
 
-TIMEOUT = timedelta(minutes=30)
-"""How long a rank waits for the others: they may load at different speeds. So long a pool waits for a worker."""
 LAST_WORDS = 5.0
 """Seconds that a rank which broke down has to end, so that the cause is known."""
-DONE = (0, 0, 0)
-"""What a rank says in place of a pass when all requests are answered."""
-
 REQUESTS = TypeAdapter(list[Request])
 
 
@@ -81,7 +75,7 @@ class Ranks:
         dist = library("torch", "hf").distributed
         if dist.is_initialized():
             raise ModelError("tensor_parallel: one process holds one such model at a time, and another is still loaded")
-        self.ranks, self.ended = ranks, ""
+        self.ranks, self.ended, self.joined = ranks, "", False
         self.store = dist.TCPStore("127.0.0.1", 0, ranks, True, TIMEOUT, wait_for_workers=False)
         told = {"spec": spec.model_dump(mode="json"), "ranks": ranks, "port": self.store.port}
         self.words = [TemporaryFile() for _ in range(1, ranks)]  # noqa: SIM115  closed by `end`
@@ -104,6 +98,7 @@ class Ranks:
                 raise ModelError("a rank does not start")
             time.sleep(0.05)
         join(0, self.ranks, self.store)
+        self.joined = True
 
     def ask(self, requests: Sequence[Request]) -> None:
         """Give them requests. Raises ModelError where one has ended."""
@@ -151,22 +146,9 @@ class Ranks:
                 process.wait()
         for words in self.words:
             words.close()
-        dist = library("torch", "hf").distributed
-        if dist.is_initialized():
-            dist.destroy_process_group()
-
-
-def check_devices(options: Options) -> None:
-    """Raise ModelError where this machine has not as many devices as are wanted."""
-    torch = library("torch", "hf")
-    found = torch.accelerator.current_accelerator()
-    kind, wanted = "cpu" if found is None else str(found.type), f"tensor_parallel: {options.tensor_parallel}"
-    if options.device not in ("auto", kind):
-        raise ModelError(f"{wanted} takes the first devices that there are, of type {kind!r}, not {options.device!r}")
-    if kind not in ("cpu", "cuda"):
-        raise ModelError(f"{wanted} works on GPUs of type cuda, or on a CPU to try it; this machine has {kind!r}")
-    if kind == "cuda" and torch.accelerator.device_count() < options.tensor_parallel:
-        raise ModelError(f"{wanted} devices are not here: {torch.accelerator.device_count()} are visible")
+        if self.joined:
+            library("torch", "hf").distributed.destroy_process_group()
+            self.joined = False  # the next group is another model's
 
 
 def say(process: subprocess.Popen[bytes], line: bytes) -> None:
@@ -177,62 +159,3 @@ def say(process: subprocess.Popen[bytes], line: bytes) -> None:
         process.stdin.flush()
     except BrokenPipeError as error:
         raise ModelError("a rank has ended") from error
-
-
-def here(rank: int) -> str:
-    """The key under which a rank says that it is there."""
-    return f"here/{rank}"
-
-
-def join(rank: int, ranks: int, store: Any) -> None:
-    """Become a rank of so many. Raises ModelError where this machine has too few devices."""
-    torch = library("torch", "hf")
-    accelerator = torch.accelerator.current_accelerator()
-    device, backend = None, "gloo"
-    if accelerator is not None and accelerator.type == "cuda":
-        device, backend = torch.device("cuda", rank), "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(device)
-    torch.distributed.init_process_group(
-        backend, store=store, rank=rank, world_size=ranks, timeout=TIMEOUT, device_id=device
-    )
-
-
-def agree(said: Sequence[int]) -> None:
-    """Hold what is done here against the other ranks. Raises ModelError where they are elsewhere, or gone."""
-    torch = library("torch", "hf")
-    mine = torch.tensor(said, dtype=torch.long)
-    heard = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size())]
-    try:
-        torch.distributed.all_gather(heard, mine)
-    except RuntimeError as error:
-        raise ModelError("tensor_parallel: a rank is gone, or too late") from error
-    if any(not torch.equal(one, mine) for one in heard):
-        raise ModelError(f"tensor_parallel: the ranks are out of step: {[one.tolist() for one in heard]}")
-
-
-def keep_step(network: Any) -> None:
-    """Have every pass through the network begin with a look at the other ranks, and let no failure go unnoticed."""
-    torch = library("torch", "hf")
-
-    def look(_: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
-        places = torch.arange(1, ids.numel() + 1, device=ids.device)
-        agree([*ids.shape, int((ids.flatten() * places).sum())])
-
-    for module in {network, network.base_model, network.get_output_embeddings()} - {None}:
-        module.forward = _final(module.forward)
-    network.base_model.register_forward_pre_hook(look, with_kwargs=True)
-
-
-def _final(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function; a failure that a batch would be tried again for is a ModelError."""
-
-    @wraps(forward)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return forward(*args, **kwargs)
-        except FAILURES as error:
-            what = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            raise ModelError(f"tensor_parallel: {what} (for less memory give fewer batch_tokens)") from error
-
-    return run

@@ -16,8 +16,9 @@ from threading import Thread
 from typing import NoReturn
 
 from adapters import library
+from adapters.hf.lockstep import DONE, TIMEOUT, agree, here, join
 from adapters.hf.options import Options, options_of
-from adapters.hf.parallel import DONE, REQUESTS, TIMEOUT, agree, here, join
+from adapters.hf.parallel import REQUESTS
 from adapters.models.hf import load_here
 from assay.errors import AssayError
 from assay.spec import ModelSpec
