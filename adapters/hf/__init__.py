@@ -6,5 +6,7 @@ texts       a request as text, as tokens *   batches   what fits beside one anot
 spans       what is scored after what *      drafts    what is gone on with *
 likelihood  log-probabilities of texts       generation  texts, token by token
 embedding   vectors of texts                 engine    the loaded network
-halves      these together *
+halves      these together *                 settings  options as transformers takes them
+parallel    one network over processes       rank      such a process
+lockstep    that these stay together
 """

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters import library
+from adapters.hf.lockstep import keep_step
 from adapters.hf.options import Options
+from adapters.hf.settings import settings_of
 from assay.errors import ModelError
 
 CPU_TOKENS = 16_384
@@ -112,21 +114,21 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, hea
     transformers = library("transformers", "hf")
     transformers.utils.logging.disable_progress_bar()  # the run shows its own
     device = device_of(torch, options)
-    settings: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": options.trust_remote_code}
-    if options.attention is not None:
-        settings["attn_implementation"] = options.attention
-    if options.device_map is not None:
-        settings["device_map"] = options.device_map
     try:
+        settings = settings_of(transformers, paths.model, device, options) | {"dtype": getattr(torch, dtype)}
         kind = transformers.AutoModelForCausalLM if head else transformers.AutoModel
         network = kind.from_pretrained(paths.model, **settings)
+        if options.compile:
+            network.base_model.compile(dynamic=True)  # not the head: it may be put on some rows alone
         if paths.peft is not None:
             network = library("peft", "hf", "peft").PeftModel.from_pretrained(network, paths.peft)
-        if options.device_map is None and not getattr(network, "hf_quantizer", None):
+        if not {"device_map", "distributed_config"} & settings.keys():
             network = network.to(device)
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, ImportError) as error:
         raise ModelError(f"model {paths.model} does not load: {type(error).__name__}: {error}") from error
     network.eval()
+    if options.tensor_parallel > 1:
+        keep_step(network)
     tokens = options.batch_tokens or (CPU_TOKENS if network.device.type == "cpu" else GPU_TOKENS)
     return Engine(network, max_length, tokens, options.batch_size)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from assay.errors import ModelError, unknown
 from assay.spec import ModelSpec, explain
@@ -37,6 +37,9 @@ class Options(Common):
 
     peft: str | None = None
     """Folder of a PEFT adapter (LoRA …) to put on the model."""
+    quantization: dict[str, Any] | None = None
+    """How to quantize the weights while they are loaded, as transformers has it: `quant_method` (torchao, quanto,
+    bitsandbytes …) and what that takes. A folder whose configuration says that it is quantized needs nothing."""
     batch_tokens: int | None = Field(default=None, ge=1)
     """Tokens in a batch, padding included: 16,384 on a CPU and 65,536 elsewhere."""
     batch_size: int | None = Field(default=None, ge=1)
@@ -47,6 +50,18 @@ class Options(Common):
     """Spread the model over devices as accelerate does: auto, balanced …; in place of `device`."""
     attention: str | None = None
     """Implementation of attention, as transformers names them: sdpa, eager, flash_attention_2 …"""
+    compile: bool = False
+    """Compile the network by torch.compile: takes minutes, and is worth it where much is asked."""
+    tensor_parallel: int = Field(default=1, ge=1)
+    """Devices over which each layer is spread, with a process for each (`adapters/hf/parallel.py`)."""
+
+    @field_validator("tensor_parallel")
+    @classmethod
+    def _alone(cls, devices: int, info: ValidationInfo) -> int:
+        for name in ("peft", "device_map", "compile") if devices > 1 else ():
+            if info.data.get(name):
+                raise ValueError(f"does not go together with {name}")
+        return devices
 
 
 R = TypeVar("R", bound=Record)

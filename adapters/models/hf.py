@@ -33,8 +33,11 @@ def describe(spec: ModelSpec) -> ModelInfo:
             raise ModelError(f"adapter 'hf' needs the package {package}: pip install {package}")
     model = known(spec, options)
     same = identity(spec, options, model) | ({"peft": adapter_identity(options.peft)} if options.peft else {})
+    if options.quantization is not None:
+        same["quantization"] = options.quantization
     facts = {
         "device": options.device_map or options.device,
+        "devices": options.tensor_parallel,
         "torch": version("torch"),
         "transformers": version("transformers"),
     }
@@ -42,7 +45,17 @@ def describe(spec: ModelSpec) -> ModelInfo:
 
 
 def load(spec: ModelSpec) -> Model:
-    """The model, on its device. Raises ModelError where it cannot be loaded."""
+    """The model, on its device or devices. Raises ModelError where it cannot be loaded."""
+    options = options_of(spec, Options)
+    if options.tensor_parallel == 1:
+        return load_here(spec, options)
+    from adapters.hf.parallel import Spread
+
+    return Spread(spec, options, lambda: load_here(spec, options))
+
+
+def load_here(spec: ModelSpec, options: Options) -> Halves:
+    """The model, or this process's part of it. Raises ModelError where it cannot be loaded."""
     from adapters.hf.embedding import Embedding
     from adapters.hf.engine import Paths, load_engine
     from adapters.hf.generation import Generation
@@ -50,7 +63,6 @@ def load(spec: ModelSpec) -> Model:
     from adapters.hf.packing import Packing
     from adapters.hf.probe import Probe
 
-    options = options_of(spec, Options)
     model = known(spec, options, (*SMALL, *WEIGHTS))
     peft = Path(options.peft).expanduser() if options.peft else None
     texts, head = texts_of(spec, options, model), has_head(model.config)
