@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-BATCH = 2048
-"""Tokens in a batch: enough to keep the cores busy, few enough for their caches."""
+BATCHES = (2048, 8192)
+"""Tokens in a batch: few enough for the cores' caches, or enough that a small network's overhead does not count. The
+limit is the faster one's."""
 HEADERS = 32_768
 """Tokens that the copies of a header's keys and values hold at most."""
 
@@ -60,27 +62,27 @@ class Limit:
         headers = list(divided(questions, self.window))
         with self.torch.inference_mode():
             self.forward(1, width)
-            plain = self.seconds(lambda: self.plain(unique(rows), width))
-            shared = self.seconds(lambda: self.shared(headers))
+            plain = min(self.seconds(partial(self.plain, unique(rows), width, most)) for most in BATCHES)
+            shared = min(self.seconds(partial(self.shared, headers, most)) for most in BATCHES)
         return {"plain": plain, "shared": shared, "parameters": self.parameters}
 
-    def seconds(self, run: Any) -> float:
+    def seconds(self, run: Callable[[], None]) -> float:
         began = time.perf_counter()
         run()
         if self.device != "cpu":
             self.torch.cuda.synchronize()
         return time.perf_counter() - began
 
-    def plain(self, count: int, width: int) -> None:
-        """Causal rows that see nothing of each other, so many tokens in all."""
-        most = max(1, BATCH // width)
+    def plain(self, count: int, width: int, most: int) -> None:
+        """Causal rows that see nothing of each other, so many tokens in all, at most so many at a time."""
         whole, rest = divmod(count, width)
-        for first in range(0, whole, most):
-            self.forward(min(most, whole - first), width)
+        rows = max(1, most // width)
+        for first in range(0, whole, rows):
+            self.forward(min(rows, whole - first), width)
         if rest:
             self.forward(1, rest)
 
-    def shared(self, headers: Sequence[tuple[int, list[int]]]) -> None:
+    def shared(self, headers: Sequence[tuple[int, list[int]]], most: int) -> None:
         """Each header once; then what is a question's own, looking at the header's keys and values."""
         from transformers import DynamicCache
 
@@ -88,7 +90,7 @@ class Limit:
             cache = DynamicCache(config=self.config)
             if header:
                 self.forward(1, header, cache)
-            for batch in batches(lengths, max(1, HEADERS // max(1, header))):
+            for batch in batches(lengths, most, max(1, HEADERS // max(1, header))):
                 own = copy.deepcopy(cache)
                 own.batch_repeat_interleave(len(batch))
                 self.forward(len(batch), batch[0], own)
@@ -114,10 +116,10 @@ def divided(questions: Sequence[Rows], window: int) -> Iterator[tuple[int, list[
         yield header, sorted(lengths, reverse=True)
 
 
-def batches(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:
-    """Lengths, the longest first, in batches that are as wide as their first."""
+def batches(lengths: Sequence[int], most: int, rows: int) -> Iterator[list[int]]:
+    """Lengths, the longest first, in batches of at most so many tokens and rows, as wide as their first."""
     rest = list(lengths)
     while rest:
-        count = min(rows, max(1, BATCH // rest[0]))
+        count = min(rows, max(1, most // rest[0]))
         yield rest[:count]
         del rest[:count]
