@@ -17,8 +17,9 @@ from .workloads import Workload
 
 ROOT = Path(__file__).parent.parent.parent
 BATCH_SIZES = (1, 8, 32, "auto")
-PATIENCE = 4, 20.0
-"""A batch size is given up after so many times the best one's seconds and so many more."""
+PATIENCE = 2, 10.0
+"""A batch size is given up after so many times the best one's seconds and so many more. On a CPU `auto` often is: its
+trial is five passes over 64 rows of the longest request, of the whole window where it writes."""
 OTHER_TEXTS = 0.02
 """Of texts: where two tokens are as likely as each other to the last bit, the batch decides, in either harness."""
 
@@ -32,6 +33,8 @@ class Result:
     requests: int
     target: float | None
     target_limit: float | None
+    torch: dict[str, str] = field(default_factory=dict)
+    """The version on either side."""
     tokens: int = 0
     """Of all rows of context and continuation."""
     unique_tokens: int = 0
@@ -95,17 +98,18 @@ class Race:
         result = Result(workload.name, questions, len(lines), workload.target, workload.limit)
         settings = self.settings | {"requests": str(requests)}
         result.batch_size, result.probes = self.best(settings)
-        ours = Side(sys.executable, "assay_side", settings, self.folder / "assay.log", ROOT)
-        theirs = Side(self.lm_eval, "lm_eval_side", settings, self.folder / "lm_eval.log")
-        result.tokens, result.unique_tokens = ours.facts["tokens"], ours.facts["unique_tokens"]
         here, there, limits = [], [], []
-        for _ in range(self.repeat):
-            here.append(ours.ask("answer"))
-            there.append(theirs.ask("answer", batch_size=result.batch_size))
-            if "texts" not in here[0]:
-                limits.append(ours.ask("limit"))
-        ours.end()
-        theirs.end()
+        with (
+            Side(sys.executable, "assay_side", settings, self.folder / "assay.log", ROOT) as ours,
+            Side(self.lm_eval, "lm_eval_side", settings, self.folder / "lm_eval.log") as theirs,
+        ):
+            result.tokens, result.unique_tokens = ours.facts["tokens"], ours.facts["unique_tokens"]
+            result.torch = {"assay": ours.facts["torch"], "lm_eval": theirs.facts["torch"]}
+            for _ in range(self.repeat):
+                here.append(ours.ask("answer"))
+                there.append(theirs.ask("answer", batch_size=result.batch_size))
+                if "texts" not in here[0]:
+                    limits.append(ours.ask("limit"))
         timed(result, here, there)
         limited(result, here, limits, self.peak_tflops)
         for a, b in zip(here, there, strict=True):

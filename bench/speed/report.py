@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from .race import ROOT, Race, Result
 from .random_model import made
+from .wire import SideError
 from .workloads import WORKLOADS, write
 
 WANTED = "--lm-eval-python (or $ASSAY_LM_EVAL_PYTHON), the Python of an environment with lm_eval[hf]==0.4.13"
@@ -35,7 +36,10 @@ def main(bench: str, about: str | None, names: Sequence[str]) -> int:
             for name in args.workloads:
                 requests = folder / "requests.jsonl"
                 asked = write(WORKLOADS[name], args.questions, args.max_tokens, requests)
-                results[label].append(race.run(WORKLOADS[name], asked, requests))
+                try:
+                    results[label].append(race.run(WORKLOADS[name], asked, requests))
+                except SideError as error:
+                    raise SystemExit(f"{label}, {name}: {error}") from None
                 print(row(results[label][-1]), flush=True)
     same = all(one.same for each in results.values() for one in each)
     told = {label: [one.record() for one in each] for label, each in results.items()}

@@ -43,6 +43,12 @@ class Side:
             )  # fmt: skip
         self.facts = self.read(None)
 
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
     def ask(self, do: str, seconds: float | None = None, **how: Any) -> dict[str, Any]:
         """What it answers. Raises SideError where it fails, or has not answered after so many seconds."""
         assert self.process.stdin is not None
