@@ -61,11 +61,15 @@ class Side:
             self.end()
             raise SideError(f"cut off after {seconds:.0f} s")
         line = self.process.stdout.readline()
-        reply: dict[str, Any] = json.loads(line) if line else {"error": f"it ended: {self.log.read_text()[-2000:]}"}
+        reply: dict[str, Any] = json.loads(line) if line else {"error": f"it ended: {self.last_words()}"}
         if "error" in reply:
             self.end()
             raise SideError(reply["error"])
         return reply
+
+    def last_words(self) -> str:
+        """The last line of its log: of a traceback the error itself."""
+        return next(reversed(self.log.read_text().strip().splitlines()), "without a word")
 
     def end(self) -> None:
         """End the process, whatever it does."""
