@@ -15,6 +15,7 @@ from hf_models import LINES, answers, close, network, save, score, spec, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.hf.budget import Budget
 from adapters.hf.engine import Engine
 from adapters.hf.packed import Packed
 from adapters.hf.packing import Packing
@@ -57,7 +58,7 @@ def rows_of(texts: Sequence[Sequence[int]], counts: Sequence[int]) -> list[Row]:
 
 @lru_cache
 def packing(kind: str) -> Packing:
-    return Packing(Engine(network(VOCABULARY, kind), 96, 4096, None))
+    return Packing(Engine(network(VOCABULARY, kind), 96, Budget(4096, 4096), None))
 
 
 @given(texts(), st.lists(st.integers(1, 40), min_size=18, max_size=18), st.sampled_from([0, 1, 4, 16, 64]), st.data())

@@ -133,7 +133,7 @@ class PackLook:
         units = len(self.pack.sizes)
 
         def rows(x: Tensor) -> Tensor:
-            wide = x.new_zeros((units * self.width, x.shape[1], x.shape[3]))
+            wide = x.new_zeros((units * self.width, x.shape[1], x.shape[3]))  # not empty: 0 times what is not a number
             wide[place] = x[0].transpose(0, 1)
             return wide.view(units, self.width, x.shape[1], x.shape[3]).transpose(1, 2)
 

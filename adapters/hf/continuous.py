@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,12 +52,14 @@ class Continuous(Climber):
         super().__init__(packing, Trie([np.frombuffer(tokens, np.int32) for tokens in alike]))
         self.drafts = [list(alike.values())[i] for i in self.trie.order]
         self.slots, self.live = Slots(), list[Row]()
+        self.waiting = len(drafts)
+        """Drafts that are not begun yet."""
         self.left: list[Draft] = []
         """What could not be gone on with, to be written otherwise."""
 
     def write(self, writing: Writing) -> Iterator[list[Row]]:
         """Rows that are done, as soon as they are."""
-        waiting = self.prompts(divide(self.trie, self.packing.limits._replace(unit=0)))
+        waiting = self.prompts(self.plan())
         prompt = next(waiting, None)
         while prompt is not None or self.live:
             taken: list[Prompt] = []
@@ -67,12 +69,16 @@ class Continuous(Climber):
                 prompt = prompt._replace(drafts=rest) if rest else next(waiting, None)
             try:
                 if taken:
-                    self.begin(taken, writing)
+                    self.begin(taken, writing.row)
                 writing.write(self.logits(), self.live)
             except FAILURES as error:
                 self.drop(taken, f"{type(error).__name__}: {error}")
             if done := self.leave():
                 yield done
+
+    def plan(self) -> Stem:
+        """What is computed after what: each prompt is a unit."""
+        return divide(self.trie, self.packing.limits._replace(unit=0))
 
     def prompts(self, stem: Stem) -> Iterator[Prompt]:
         """The prompts that begin with a stem, those that may get longest first."""
@@ -95,18 +101,15 @@ class Continuous(Climber):
         """
         if taken and (prompt.base is not taken[0].base or sum(p.unit.size for p in taken) >= self.engine.tokens):
             return 0
-        sizes = [
-            len(row.draft.tokens) + row.draft.limit - b.length
-            for row, b in zip(self.live, self.slots.bases, strict=True)
-        ]
-        most = self.engine.tokens // max(prompt.size, *sizes, *(p.size for p in taken), 1)
-        most = min(most, self.engine.rows or most)
-        free_ = most - len(self.live) - sum(len(p.drafts) for p in taken)
-        if not self.live and not taken:
-            return max(1, free_)
-        return 0 if not taken and free_ < most / 8 else max(0, free_)
+        texts = zip(self.live, self.slots.bases, strict=True)
+        sizes = [len(row.draft.tokens) + row.draft.limit - base.length for row, base in texts]
+        longest = max(prompt.size, *sizes, *(p.size for p in taken), 1)
+        most = max(1, min(self.engine.kept // longest, self.engine.rows or self.engine.kept))
+        self.slots.reserve(min(most, len(self.live) + self.waiting), longest)
+        room = max(0, most - len(self.live) - sum(len(p.drafts) for p in taken))
+        return room if taken or not self.live or room >= most / 8 else 0
 
-    def begin(self, prompts: Sequence[Prompt], writing: Writing) -> None:
+    def begin(self, prompts: Sequence[Prompt], row: Callable[[Draft], Row]) -> None:
         """Compute what is left of prompts, and give each of their drafts a slot."""
         base = prompts[0].base
         pack = packed(self.trie, [p.unit for p in prompts if p.unit.size])
@@ -115,7 +118,8 @@ class Continuous(Climber):
             for prompt in prompts:
                 for draft in prompt.drafts:
                     self.slots.take(base, kept, pack.paths.get(prompt.unit.low, ()))
-                    self.live.append(writing.row(draft))
+                    self.live.append(row(draft))
+                    self.waiting -= 1
 
     def logits(self) -> Any:
         """The logits (slots, vocabulary) of the next token of each text that is being written."""
@@ -141,5 +145,5 @@ class Continuous(Climber):
         self.slots, self.live = Slots(), []
         logger.warning("%d texts are written one batch after another: %s", len(drafts), failure.splitlines()[0])
         if is_memory(failure):
-            self.engine.tokens = max(1, self.engine.tokens // 2)
+            self.engine.tokens, self.engine.kept = max(1, self.engine.tokens // 2), max(1, self.engine.kept // 2)
             free()

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapters import library
+from adapters.hf.budget import Budget, budget_of
 from adapters.hf.lockstep import keep_step
 from adapters.hf.options import Options
 from adapters.hf.settings import settings_of
 from assay.errors import ModelError
-
-CPU_TOKENS = 16_384
-GPU_TOKENS = 65_536
 
 
 class Paths(NamedTuple):
@@ -27,8 +25,9 @@ class Paths(NamedTuple):
 class Engine:
     """The network and what it takes."""
 
-    def __init__(self, network: Any, max_length: int, tokens: int, rows: int | None) -> None:
-        self.network, self.max_length, self.tokens, self.rows = network, max_length, tokens, rows
+    def __init__(self, network: Any, max_length: int, budget: Budget, rows: int | None) -> None:
+        self.network, self.max_length, self.rows = network, max_length, rows
+        self.tokens, self.kept = budget
         self.device = network.device
         head = network.get_output_embeddings()
         self.vocabulary = 0 if head is None else int(head.weight.shape[0])
@@ -129,8 +128,8 @@ def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, hea
     network.eval()
     if options.tensor_parallel > 1:
         keep_step(network)
-    tokens = options.batch_tokens or (CPU_TOKENS if network.device.type == "cpu" else GPU_TOKENS)
-    return Engine(network, max_length, tokens, options.batch_size)
+    budget = budget_of(network, options.batch_tokens, options.tensor_parallel == 1)
+    return Engine(network, max_length, budget, options.batch_size)
 
 
 def load_tokenizer(folder: Path, trust_remote_code: bool) -> Any:

@@ -50,7 +50,7 @@ class Generation:
     def plain(self, drafts: Sequence[Draft]) -> Iterator[list[Completion]]:
         """The completions of drafts, a batch after the other."""
         rows = self.engine.rows if self.engine.cached else 1  # without a cache, padding cannot be told from text
-        batches = Batches(drafts, lambda draft: len(draft.tokens) + draft.limit, self.engine.tokens, rows)
+        batches = Batches(drafts, lambda draft: len(draft.tokens) + draft.limit, self.engine.kept, rows)
         for batch, result in batches.run(self.batch):
             if isinstance(result, Failure):
                 yield [Completion(draft.request.key, error=str(result)) for draft in batch]

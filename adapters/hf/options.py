@@ -41,7 +41,8 @@ class Options(Common):
     """How to quantize the weights while they are loaded, as transformers has it: `quant_method` (torchao, quanto,
     bitsandbytes …) and what that takes. A folder whose configuration says that it is quantized needs nothing."""
     batch_tokens: int | None = Field(default=None, ge=1)
-    """Tokens in a batch, padding included: 16,384 on a CPU and 65,536 elsewhere."""
+    """Tokens in a forward pass, and of texts that are written at once: by default what memory has room for, on a CPU at
+    most 2,048 and 32,768, elsewhere 32,768 and 524,288."""
     batch_size: int | None = Field(default=None, ge=1)
     """Texts in a batch at most."""
     device: str = "auto"

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from adapters.hf.batches import FAILURES
+from adapters.hf.continuous import Continuous
+from adapters.hf.drafts import Draft
 from adapters.hf.packed import Packed
 from adapters.hf.packing import Packing
 from adapters.hf.plain import Plain
-from adapters.hf.spans import Asked, Row, Span
+from adapters.hf.spans import Asked, Span
+from adapters.hf.spans import Row as Scored
 from adapters.hf.trie import Trie
+from adapters.hf.writing import Row
 from assay.types import Request
 
 logger = logging.getLogger(__name__)
@@ -20,10 +25,10 @@ logger = logging.getLogger(__name__)
 END = 32
 """Of each of a few rows, the first and last so many tokens are computed both ways."""
 SCORED = 8
-SHARE = 50
+SHARE = 200
 """And one row as long as this part of the work allows, for what shows only far into a text."""
-TOLERANCE = 1e-4
-"""Of a sum, beside a rounding step of the network's type."""
+TOLERANCE, NOISE = 1e-4, 8.0
+"""Of a sum, beside a rounding step of the network's type: of the sum itself, and of so large a logit a token."""
 
 
 class Probe:
@@ -33,20 +38,29 @@ class Probe:
         self.packing = packing
         self.refusal = packing.refusal
         """Why rows are not computed as packs; None where they are, as far as is known."""
-        self._open = True
+        self._open = self._unread = True
 
     def packs(self, trie: Trie) -> bool:
         """Whether such rows are to be computed as packs."""
         if self._open and self.refusal is None and trie.rows:
             self._open = False
-            self.refusal = self.difference(_examples(trie))
-            if self.refusal:
-                logger.warning("texts are computed one by one, not as packs: %s", self.refusal)
+            self.refuse(self.difference(_examples(trie)))
         return self.refusal is None
+
+    def refuse(self, why: str | None) -> None:
+        """Have no more packs, where something speaks against them."""
+        if why:
+            self.refusal = why
+            logger.warning("texts are computed one by one, not as packs: %s", why)
 
     def writes(self, texts: Sequence[Sequence[int]]) -> bool:
         """Whether what goes on from such texts is to be written with slots."""
-        return self.packs(Trie(list({array.tobytes(): array for array in map(_array, texts)}.values())))
+        if self.refusal is None and self._unread:
+            trie = Trie(list({array.tobytes(): array for array in map(_array, texts)}.values()))
+            if self.packs(trie):
+                self._unread = False
+                self.refuse(self.misread(_examples(trie)))
+        return self.refusal is None
 
     def difference(self, texts: list[Any]) -> str | None:
         """What speaks against packs of these texts: an error, or sums that differ; None where they agree.
@@ -65,10 +79,38 @@ class Probe:
             for one, other in zip(plain, rows, strict=True):
                 if error := one.spans[0].asked.error or other.spans[0].asked.error:
                     return error
-                expected, found = one.spans[0].logprobs.sum(), other.spans[0].logprobs.sum()
-                allowed = TOLERANCE + engine.torch.finfo(engine.network.dtype).eps * abs(expected)
-                if not abs(expected - found) <= allowed:
-                    return f"a sum of {expected:.6g} is {found:.6g} in a pack, more than {allowed:.2g} from it"
+                expected, found = one.spans[0].logprobs, other.spans[0].logprobs
+                if said := self.apart(expected.sum(), found.sum(), len(expected)):
+                    return said
+        return None
+
+    def apart(self, expected: float, found: float, tokens: int) -> str | None:
+        """What is said of a sum over tokens that is too far from the one that it should be."""
+        engine = self.packing.engine
+        allowed = TOLERANCE + engine.torch.finfo(engine.network.dtype).eps * (abs(expected) + NOISE * tokens)
+        if abs(expected - found) <= allowed:
+            return None
+        return f"a sum of {expected:.6g} is {found:.6g} in a pack, more than {allowed:.2g} from it"
+
+    def misread(self, texts: Sequence[Any]) -> str | None:
+        """What speaks against writing on from these texts with slots; None where what comes next is what it should
+        be."""
+        engine = self.packing.engine
+        drafts = [Draft(Request("", "generate", []), None, text.tolist(), 0, 1) for text in texts]
+        together = Continuous(self.packing, drafts)
+        try:
+            for prompt in together.prompts(together.plan()):
+                together.begin([prompt], lambda draft: Row(draft, frozenset(), None, None))
+            logits = together.logits().log_softmax(-1)
+            for row, found in zip(together.live, logits, strict=True):
+                with engine.torch.inference_mode():
+                    states = engine.states(engine.pad([row.draft.tokens], len(row.draft.tokens)))
+                    expected = engine.head(states[0, -1:]).float().log_softmax(-1)[0]
+                best = int(expected.argmax())
+                if said := self.apart(float(expected[best]), float(found[best]), 1):
+                    return said
+        except FAILURES as error:
+            return f"{type(error).__name__}: {error}"
         return None
 
 
@@ -87,12 +129,12 @@ def _array(tokens: Sequence[int]) -> Any:
     return np.asarray(tokens, np.int32)
 
 
-def _rows(texts: list[Any]) -> list[Row]:
+def _rows(texts: list[Any]) -> list[Scored]:
     """Texts of which the last tokens are asked; the last one is asked again after itself."""
     rows = []
     for text in texts:
         asked = Asked(Request("", "loglikelihood", []), open=1)
         span = Span(asked, np.append(text, text[-1]), min(SCORED, len(text)))
         asked.spans.append(span)
-        rows.append(Row(text, [span]))
+        rows.append(Scored(text, [span]))
     return rows

@@ -10,9 +10,6 @@ import torch
 from adapters.hf.attention import Layer, Stored
 from adapters.hf.kernels import Part, Tensor, attend, merged
 
-STEP = 64
-"""Slots get longer by so many tokens at least."""
-
 
 class Slots:
     """Keys and values of texts, one a slot; the taken slots are the first ones."""
@@ -24,6 +21,11 @@ class Slots:
         """What each text begins with: not in its slot."""
         self._layers: dict[int, Layer] = {}
         """Of all slots: (slots, heads, tokens, width)."""
+        self._count = self._length = 0
+
+    def reserve(self, count: int, length: int) -> None:
+        """Have room for so many texts of so many tokens."""
+        self._count, self._length = max(count, self._count), max(length, self._length)
 
     def take(self, base: Stored, kept: dict[int, Layer], path: Sequence[int]) -> None:
         """The next slot, for a text of a beginning and tokens at these places of a pack."""
@@ -32,7 +34,7 @@ class Slots:
         self.bases.append(base)
         for number, (key, value) in kept.items():
             where = torch.as_tensor(path, dtype=torch.long, device=key.device)
-            mine = self._layer(number, (key, value))
+            mine = self.layer(number, (key, value))
             for all_, new in zip(mine, (key, value), strict=True):
                 all_[slot, :, : len(path)] = new[0][:, where]
 
@@ -55,29 +57,20 @@ class Slots:
         """One more token is in each slot."""
         self.lengths = [length + 1 for length in self.lengths]
 
-    def room(self, number: int, new: Layer) -> Layer:
-        """Keys and values of a layer, with room for one more token in each slot."""
-        return self._layer(number, new)
-
-    def _layer(self, number: int, new: Layer) -> Layer:
-        """A layer that is large enough for the taken slots and one more token in each."""
-        count, length = len(self.lengths), max(self.lengths) + 1
-        key, value = self._layers.get(number, (None, None))
-        self._layers[number] = (_grown(key, new[0], count, length), _grown(value, new[1], count, length))
+    def layer(self, number: int, new: Layer) -> Layer:
+        """Keys and values of a layer, such as the new ones, with all the room that was reserved."""
+        old = self._layers.get(number)
+        if old is None or old[0].shape[0] < self._count or old[0].shape[2] < self._length:
+            key, value = ((self._larger(old and old[i], new[i])) for i in (0, 1))
+            self._layers[number] = (key, value)
         return self._layers[number]
 
-
-def _grown(old: Tensor, new: Tensor, count: int, length: int) -> Tensor:
-    """What there is, or a larger copy, of as many slots and tokens."""
-    slots, tokens = (0, 0) if old is None else (old.shape[0], old.shape[2])
-    if count <= slots and length <= tokens:
-        return old
-    slots = slots if count <= slots else max(count, slots * 3 // 2)
-    tokens = tokens if length <= tokens else max(length + STEP, tokens * 5 // 4)
-    larger = new.new_zeros(slots, new.shape[1], tokens, new.shape[3])
-    if old is not None:
-        larger[: old.shape[0], :, : old.shape[2]] = old
-    return larger
+    def _larger(self, old: Tensor, new: Tensor) -> Tensor:
+        """Zeros, as what is not yet written is multiplied by 0, after what there is."""
+        larger = new.new_zeros(self._count, new.shape[1], self._length, new.shape[3])
+        if old is not None:
+            larger[: old.shape[0], :, : old.shape[2]] = old
+        return larger
 
 
 class SlotLook:
@@ -95,7 +88,7 @@ class SlotLook:
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As `Look.attend`: as many tokens as slots are taken."""
         count, width = query.shape[2], max(self.slots.lengths) + 1
-        keys, values = self.slots.room(layer, (key, value))
+        keys, values = self.slots.layer(layer, (key, value))
         rows, lengths, mask = self._on(query.device, query.dtype, width)
         keys[rows, :, lengths] = key[0].transpose(0, 1)
         values[rows, :, lengths] = value[0].transpose(0, 1)

@@ -23,7 +23,7 @@ class Row:
 
     draft: Draft
     stops: frozenset[int]
-    watch: Watch
+    watch: Watch | None
     """For its stop strings."""
     generator: Any
     written: Tokens = field(default_factory=list)
@@ -72,7 +72,8 @@ class Writing:
         """Write a token, and see whether that was the last one."""
         row.written.append(token)
         least = row.draft.request.sampling.min_tokens
-        stopped = (row.watch.maybe[token] or len(row.written) == least) and row.watch.done(row.written)
+        watch = row.watch
+        stopped = watch and (watch.maybe[token] or len(row.written) == least) and watch.done(row.written)
         if len(row.written) >= least and (token in row.stops or stopped):
             row.finish = "stop"
         elif len(row.written) >= row.draft.limit:
