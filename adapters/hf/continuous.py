@@ -112,6 +112,7 @@ class Continuous(Climber):
     def begin(self, prompts: Sequence[Prompt], row: Callable[[Draft], Row]) -> None:
         """Compute what is left of prompts, and give each of their drafts a slot."""
         base = prompts[0].base
+        self.slots.reserve(len(self.live) + sum(len(p.drafts) for p in prompts), max(p.size for p in prompts))
         pack = packed(self.trie, [p.unit for p in prompts if p.unit.size])
         with torch.inference_mode():
             kept = self.packing.states(pack, base, keep=True)[1] if len(pack.tokens) else {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from adapters.hf.known import known, texts_of
 from adapters.hf.options import Options, options_of
-from adapters.hf.spans import Spans
+from adapters.hf.spans import Span, Spans
 from adapters.models import hf
 from assay.spec import ModelSpec
 from assay.types import Completion, Request, Sampling
@@ -76,9 +76,21 @@ def rows_of(spec: ModelSpec, lines: list[dict[str, Any]], requests: list[Request
     asked = Spans(texts, model.max_length).of(requests)
     pairs = zip(lines, asked, strict=True)
     return [
-        Rows(group, [span.tokens[:-1].tolist() for _, one in members for span in one.spans])
+        Rows(group, [span.tokens[:-1].tolist() for span in spans], beginnings(spans))
         for (_, group), members in groupby(pairs, lambda pair: (pair[0]["question"], pair[0]["group"]))
+        for spans in [[span for _, one in members for span in one.spans]]
     ]
+
+
+def beginnings(spans: list[Span]) -> int:
+    """After how many different texts a token is scored."""
+    return len(
+        {
+            span.tokens[:end].tobytes()
+            for span in spans
+            for end in range(len(span.tokens) - span.count, len(span.tokens))
+        }
+    )
 
 
 if __name__ == "__main__":

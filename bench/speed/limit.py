@@ -1,5 +1,5 @@
 """The time that nothing which looks at every token once can be faster than: bare forward passes of a network of
-transformers, without its head."""
+transformers, its layers for each token once, its head for each token after which something is asked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 BATCHES = (2048, 8192)
 """Tokens in a batch: few enough for the cores' caches, or enough that a small network's overhead does not count. The
 limit is the faster one's."""
+PROJECTED = 512
+"""States whose logits are computed at once."""
 HEADERS = 32_768
 """Tokens that the copies of a header's keys and values hold at most."""
 
@@ -24,6 +26,8 @@ class Rows(NamedTuple):
     group: str
     """Questions of one group have the same examples in front."""
     rows: list[Tokens]
+    asked: int = 0
+    """Different beginnings of these rows after which a token is scored."""
 
 
 def common(rows: Sequence[Tokens]) -> int:
@@ -52,6 +56,7 @@ class Limit:
         whole = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation="sdpa")
         self.parameters = sum(one.numel() for one in whole.parameters())
         self.network = whole.to(device).eval().base_model
+        self.head = whole.get_output_embeddings()
         self.config = whole.config
         self.window: int = self.config.max_position_embeddings
 
@@ -64,7 +69,8 @@ class Limit:
             self.forward(1, width)
             plain = min(self.seconds(partial(self.plain, unique(rows), width, most)) for most in BATCHES)
             shared = min(self.seconds(partial(self.shared, headers, most)) for most in BATCHES)
-        return {"plain": plain, "shared": shared, "parameters": self.parameters}
+            head = self.seconds(partial(self.project, sum(question.asked for question in questions)))
+        return {"plain": plain + head, "shared": shared + head, "head": head, "parameters": self.parameters}
 
     def seconds(self, run: Callable[[], None]) -> float:
         began = time.perf_counter()
@@ -94,6 +100,12 @@ class Limit:
                 own = copy.deepcopy(cache)
                 own.batch_repeat_interleave(len(batch))
                 self.forward(len(batch), batch[0], own)
+
+    def project(self, states: int) -> None:
+        """The logits of so many states, each set of them forgotten at once."""
+        for first in range(0, states, PROJECTED):
+            many = min(PROJECTED, states - first)
+            self.head(self.head.weight.new_zeros(many, self.head.weight.shape[1]))
 
     def forward(self, rows: int, width: int, cache: Any = None) -> None:
         ids = self.torch.randint(self.config.vocab_size, (rows, width), device=self.device)
