@@ -118,7 +118,10 @@ class Completion:
 
 
 class Model(Protocol):
-    """A loaded model: the one thing that an adapter's `load(spec)` returns."""
+    """A loaded model: the one thing that an adapter's `load(spec)` returns.
+
+    It may have a `how`, a text that says how it computes its answers: that is kept with each shard of a run.
+    """
 
     def answer(self, requests: Sequence[Request]) -> Iterator[Sequence[Completion]]:
         """The completions of all requests, each once, in any order, a batch as soon as it is done.

@@ -188,7 +188,7 @@ def record_shards(
         )
 
 
-RECEIPT = ("worker", "device", "devices", "input_tokens", "output_tokens", "seconds", "load_seconds")
+RECEIPT = ("worker", "device", "devices", "input_tokens", "output_tokens", "seconds", "load_seconds", "engine")
 
 
 def unfinished(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str | None]]:

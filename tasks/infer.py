@@ -40,6 +40,8 @@ class Receipt:
     output_tokens: int = 0
     seconds: float = 0.0
     load_seconds: float = 0.0
+    engine: str = ""
+    """What the model says of how it computed the answers."""
 
     def add(self, batch: Sequence[Completion]) -> None:
         """Count a batch."""
@@ -105,7 +107,9 @@ def infer(
 def sign(exchange: Exchange, receipt: Receipt, spec: ModelSpec) -> None:
     """Leave the receipt of a shard of which everything was asked."""
     receipt.device = device_name()
-    receipt.load_seconds = _load_seconds.pop(spec.model_dump_json(), 0.0)
+    key = spec.model_dump_json()
+    receipt.load_seconds = _load_seconds.pop(key, 0.0)
+    receipt.engine = getattr(_loaded.get(key), "how", "")
     exchange.say(receipt_name(receipt.shard), asdict(receipt))
 
 

@@ -34,6 +34,21 @@ needs_data = pytest.mark.skipif(DATA is None, reason="the real questions are not
 needs_stories = pytest.mark.skipif(STORIES is None, reason="stories260K is not here: set ASSAY_STORIES to its folder")
 
 
+SLOW = (
+    "test_evaluation",
+    "test_workers",
+    "test_commands",
+    "test_every_question",
+    "test_interruption",
+    "test_full_disk",
+)
+"""Files that take long, though they have few tests: first, else one process works on them while the other has nothing."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in SLOW)
+
+
 @pytest.fixture
 def server() -> Iterator[ApiServer]:
     """The fake server of an OpenAI-compatible API."""

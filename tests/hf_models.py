@@ -33,6 +33,8 @@ LLAMAS: dict[str, dict[str, Any]] = {
     "gemma": {"num_key_value_heads": 1, "head_dim": 16}, "mistral": {"sliding_window": 12}, "gemma2": {"head_dim": 16},
 }  # fmt: skip
 """Kinds that are made of much the same, and what else each of them wants."""
+PACKED = ("llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "gemma")
+"""Kinds that can compute packs."""
 
 
 def tokenizer(bos: bool = True, begins: bool = True, chat: bool = False) -> Any:
@@ -95,6 +97,18 @@ def reference(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     return AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def generated(folder: Path, text: str, count: int) -> str:
+    """What `generate` writes after a text that stands alone."""
+    import torch
+
+    network, words = reference(folder)
+    ids = torch.tensor([words.encode(text)])
+    written = network.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, pad_token_id=0
+    )
+    return str(words.decode(written[0, ids.shape[1] :], skip_special_tokens=True))
 
 
 def spec(folder: Path, meta: Any = None, **options: Any) -> ModelSpec:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hf_models import LINES, answers, close, save, score, spec, write
+from hf_models import LINES, answers, close, network, save, score, spec, write
 
+from adapters.hf import budget
 from adapters.models import hf
 
 HEAD = " ".join(LINES)
@@ -102,3 +105,30 @@ def test_texts_are_written_though_memory_runs_out(
     sizes = failing(model, limit, no_memory(), monkeypatch)
     assert answers(model, requests) == expected
     assert max(sizes) > limit
+
+
+@pytest.mark.parametrize(("free", "told"), [(None, "most"), (1e12, "most"), (4e6, "fewer"), (0.0, "one")])
+def test_what_memory_has_room_for(free: float | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token of this network: 2 x 2 layers x 2 heads x 8 wide kept, and 4 bytes for each number."""
+    most = budget.Budget(budget.CPU_TOKENS, budget.CPU_KEPT)
+    monkeypatch.setattr(budget, "_free", lambda _: free)
+    found = budget.budget_of(network(400), None, alone=True)
+    if told == "fewer":
+        assert found.kept == int(4e6 * 0.8 / 2 / (4 * 2 * 2 * 2 * 8)) and 1 < found.tokens < most.tokens
+    else:
+        assert found == (most if told == "most" else (1, 1))
+    assert budget.budget_of(network(400), 7, alone=True) == (7, 7)
+    assert budget.budget_of(network(400), None, alone=False) == most
+
+
+def test_a_network_that_is_let_go_is_gone_at_once(folder: Path) -> None:
+    """Not when Python next looks for circles: the next model may not fit beside it."""
+    model = hf.load(spec(folder))
+    answers(model, [score("a", "The", " cat"), write("c", "The", max_tokens=2)])
+    network = weakref.ref(model.likelihood.engine.network)
+    gc.disable()
+    try:
+        del model
+        assert network() is None
+    finally:
+        gc.enable()

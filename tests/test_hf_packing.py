@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hf_models import LINES, answers, close, network, save, score, spec, user
+from hf_models import LINES, PACKED, answers, close, network, save, score, spec, user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +29,6 @@ from adapters.models import hf
 from assay.types import Request
 
 VOCABULARY = 50
-PACKED = ("llama", "qwen2", "qwen3", "gpt2", "gpt_neox", "gemma")
 tokens = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
 
@@ -142,6 +141,16 @@ def test_neither_path_nor_batch_nor_order_nor_shard_matters(
     monkeypatch.setattr(model.likelihood.probe, "refusal", "told so")
     ways.append(answers(model, REQUESTS))
     assert all(close(way[key], done[key]) for way in ways for key in done)
+
+
+def test_half_precision_differs_by_its_rounding_alone(tmp_path: Path) -> None:
+    folder = save(tmp_path)
+    model, plain = (hf.load(spec(folder, dtype="bfloat16")) for _ in range(2))
+    plain.likelihood.probe.refusal = "told so"
+    done, alone = answers(model, REQUESTS), answers(plain, REQUESTS)
+    assert model.how == "packs"
+    for key, expected in alone.items():
+        assert done[key].sums == pytest.approx(expected.sums, rel=0.02, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_two_ranks_answer_as_one_does_as_long_as_they_are_read(made: Path, sprea
         answers(spread, ASKED)
 
 
+@pytest.mark.server
 def test_another_one_can_be_loaded_when_it_has_ended(made: Path) -> None:
     first = hf.load(spec(made, device="auto", tensor_parallel=2))
     with pytest.raises(ModelError, match="one such model at a time"):
@@ -81,6 +82,7 @@ def test_another_one_can_be_loaded_when_it_has_ended(made: Path) -> None:
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.server
 def test_a_rank_that_dies_is_an_error(spread: Spread) -> None:
     given = iter(spread.answer(ASKED))
     next(given)
@@ -91,6 +93,7 @@ def test_a_rank_that_dies_is_an_error(spread: Spread) -> None:
         answers(spread, ASKED)
 
 
+@pytest.mark.server
 def test_memory_that_runs_out_on_one_rank_is_an_error(spread: Spread, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
@@ -103,13 +106,15 @@ def test_memory_that_runs_out_on_one_rank_is_an_error(spread: Spread, monkeypatc
     assert not any(map(psutil.pid_exists, ranks(spread)))
 
 
+@pytest.mark.server
 def test_ranks_that_go_different_ways_are_an_error(spread: Spread) -> None:
-    spread.model.likelihood.engine.tokens = 40  # type: ignore[attr-defined]
+    spread.model.likelihood.engine.tokens = 5  # type: ignore[attr-defined]
     with pytest.raises(ModelError, match="out of step"):
         answers(spread, ASKED[:3])
     assert not any(map(psutil.pid_exists, ranks(spread)))
 
 
+@pytest.mark.server
 def test_ranks_end_with_a_process_that_is_killed(made: Path) -> None:
     code = (
         "import sys, time; from hf_models import spec; from adapters.models import hf; from pathlib import Path;"
@@ -144,6 +149,7 @@ def test_what_does_not_go_together(made: Path, options: dict[str, Any], said: st
         hf.load(spec(made, **{"tensor_parallel": 2} | options))
 
 
+@pytest.mark.server
 def test_a_network_that_cannot_be_spread(made: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="`GPT2LMHeadModel` has no `tp_plan`"):
         hf.load(spec(save(tmp_path, "gpt2"), device="auto", tensor_parallel=2))

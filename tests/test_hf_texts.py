@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import STORIES, needs_stories
-from hf_models import LINES, answers, reference, save, spec, user, write
+from hf_models import LINES, answers, generated, save, spec, user, write
 
 from adapters.hf.writing import draw
 from adapters.models import hf
@@ -33,18 +33,6 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("llama"), chat=True)
-
-
-def generated(folder: Path, text: str, count: int) -> str:
-    """What `generate` writes after a text that stands alone."""
-    import torch
-
-    network, words = reference(folder)
-    ids = torch.tensor([words.encode(text)])
-    written = network.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, pad_token_id=0
-    )
-    return str(words.decode(written[0, ids.shape[1] :], skip_special_tokens=True))
 
 
 @needs_stories

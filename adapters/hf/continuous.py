@@ -70,6 +70,7 @@ class Continuous(Climber):
             try:
                 if taken:
                     self.begin(taken, writing.row)
+                    continue  # there may be room for prompts that begin otherwise
                 writing.write(self.logits(), self.live)
             except FAILURES as error:
                 self.drop(taken, f"{type(error).__name__}: {error}")

@@ -66,12 +66,14 @@ class Engine:
         Networks scale and cap their logits in ways of their own, so each computes them itself, given the states as if
         they were those of its own layers.
         """
-        forward = self.base.forward
+        own = vars(self.base).get("forward")  # one that accelerate or a rank has put there
         self.base.forward = lambda *_, **__: known_states(states[None])
         try:
             return self.whole(input_ids=self.torch.zeros((1, 1), dtype=self.torch.long, device=self.device)).logits[0]
         finally:
-            self.base.forward = forward
+            del self.base.forward  # a bound method in its place would keep the network alive when it is let go
+            if own is not None:
+                self.base.forward = own
 
     def step(self, ids: Any, mask: Any, cache: Any) -> tuple[Any, Any]:
         """The logits after the last token of rows padded on the left, and the cache for the next step.

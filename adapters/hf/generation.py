@@ -20,6 +20,9 @@ from adapters.hf.texts import Texts
 from adapters.hf.writing import Row, Writing
 from assay.types import Completion, Request
 
+AT_ONCE = 16_384
+"""Tokens of a batch that is not packed: its prompts are read in one pass."""
+
 
 class Generation:
     """The writing half of a model."""
@@ -50,7 +53,8 @@ class Generation:
     def plain(self, drafts: Sequence[Draft]) -> Iterator[list[Completion]]:
         """The completions of drafts, a batch after the other."""
         rows = self.engine.rows if self.engine.cached else 1  # without a cache, padding cannot be told from text
-        batches = Batches(drafts, lambda draft: len(draft.tokens) + draft.limit, self.engine.kept, rows)
+        tokens = max(self.engine.tokens, min(self.engine.kept, AT_ONCE))
+        batches = Batches(drafts, lambda draft: len(draft.tokens) + draft.limit, tokens, rows)
         for batch, result in batches.run(self.batch):
             if isinstance(result, Failure):
                 yield [Completion(draft.request.key, error=str(result)) for draft in batch]

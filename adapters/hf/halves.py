@@ -30,6 +30,11 @@ class Halves:
         given = {SCORING: likelihood, frozenset({"generate"}): generation, EMBEDDING: embedding}
         self.parts = {kinds: part for kinds, part in given.items() if part}
 
+    @property
+    def how(self) -> str:
+        """How the scores are computed, where their part tells; else nothing."""
+        return str(getattr(self.likelihood, "how", ""))
+
     def answer(self, requests: Sequence[Request]) -> Iterator[Sequence[Completion]]:
         """The completions of all requests, a batch as soon as it is done; what fails has an error."""
         other = [r for r in requests if not any(r.kind in kinds for kinds in self.parts)]

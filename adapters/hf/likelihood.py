@@ -26,6 +26,11 @@ class Likelihood:
         self.engine, self.texts, self.probe = engine, texts, probe
         self.spans = Spans(texts, engine.max_length)
 
+    @property
+    def how(self) -> str:
+        """Whether requests are computed as packs, and if not, why."""
+        return "packs" if self.probe.refusal is None else f"row by row: {self.probe.refusal}"
+
     def answer(self, requests: Sequence[Request]) -> Iterator[list[Completion]]:
         """The completions of requests of the scoring kinds, each as soon as all of its spans have their scores."""
         asked = self.spans.of(requests)

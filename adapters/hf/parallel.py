@@ -53,6 +53,11 @@ class Spread:
         except Exception as error:
             raise self.others.broken(error) from error
 
+    @property
+    def how(self) -> str:
+        """As the model says it, and over how many processes it is spread."""
+        return f"{getattr(self.model, 'how', '')}, over {self.others.ranks} processes"
+
     def answer(self, requests: Sequence[Request]) -> Iterator[Sequence[Completion]]:
         """The completions of all requests. Raises ModelError where a rank has ended."""
         whole = False

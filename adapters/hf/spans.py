@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,7 @@ def rows_of(asked: Sequence[Asked]) -> list[Row]:
     rows: dict[bytes, Row] = {}
     for span in (span for one in asked for span in one.spans):
         seen = span.tokens[:-1]
-        rows.setdefault(seen.tobytes(), Row(seen)).spans.append(span)
+        rows.setdefault(blake2b(seen.tobytes(), digest_size=16).digest(), Row(seen)).spans.append(span)
     return list(rows.values())
 
 

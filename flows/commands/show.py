@@ -75,15 +75,19 @@ def _show_run(run_id: str, ledger: Path) -> None:
 
     book = Ledger(ledger)
     with book.read() as con:
+        engines = con.execute(
+            "SELECT coalesce(o.label, model_key) AS model, list_sort(list_distinct(list(engine))) FROM shards"
+            " LEFT JOIN models o USING (model_key) WHERE run_id = ? AND engine <> '' GROUP BY model ORDER BY model",
+            [run_id],
+        ).fetchall()
         row = con.execute("SELECT state, created, finished, spec FROM runs WHERE run_id = ?", [run_id]).fetchone()
         steps = con.execute(
             "SELECT s.step, benchmark, coalesce(o.label, ''), round, state, rows, round(seconds, 2) FROM steps s"
             " LEFT JOIN models o USING (model_key) WHERE run_id = ? ORDER BY recorded", [run_id]
         ).fetchall()  # fmt: skip
     assert row is not None
-    click.echo(
-        _yaml({"run": run_id, "state": row[0], "created": row[1], "finished": row[2], "spec": orjson.loads(row[3])})
-    )
+    told = {"run": run_id, "state": row[0], "created": row[1], "finished": row[2], "spec": orjson.loads(row[3])}
+    click.echo(_yaml(told | ({"engines": dict(engines)} if engines else {})))
     show_rows(("step", "benchmark", "model", "round", "state", "rows", "seconds"), steps)
     print_whole(score_table(figures(book, run_id)))
     for line in troubles(book, run_id):
