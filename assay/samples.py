@@ -90,14 +90,20 @@ def _fields(sample: dict[str, Any], name: str) -> bytes:
 
 
 def demonstrations(benchmark: Benchmark, rows: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:
-    """The pool of worked examples by group ('' where they are not divided), mapped, in the order of their source."""
+    """The pool of worked examples by group ('' where they are not divided), mapped, in the order of their source.
+
+    Of the benchmark's own rows those that are questions: the ones for which its `where:` holds.
+    """
     fewshot = benchmark.prompt.fewshot
     assert fewshot is not None
     mapped = mapper(benchmark, fewshot)
     divided = benchmark.group is not None and fewshot.by_group
     group = value_template(benchmark.group, f"{benchmark.id}: group") if divided else None
+    where = value_template(benchmark.where, f"{benchmark.id}: where") if benchmark.where and fewshot.own else None
     pool: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
+        if where and not truthy(where(row)):
+            continue
         pool.setdefault(str(group(row)) if group else "", []).append(mapped(row))
     return pool
 

@@ -34,19 +34,12 @@ needs_data = pytest.mark.skipif(DATA is None, reason="the real questions are not
 needs_stories = pytest.mark.skipif(STORIES is None, reason="stories260K is not here: set ASSAY_STORIES to its folder")
 
 
-SLOW = (
-    "test_evaluation",
-    "test_workers",
-    "test_commands",
-    "test_every_question",
-    "test_interruption",
-    "test_full_disk",
-)
-"""Files that take long, though they have few tests: first, else one process works on them while the other has nothing."""
+SLOW = ("evaluation", "workers", "commands", "every_question", "interruption", "full_disk")
+"""Files that take long though they have few tests: first, else one process has them while the other has none left."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.stem not in SLOW)
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in SLOW)
 
 
 @pytest.fixture

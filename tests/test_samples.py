@@ -117,6 +117,13 @@ def test_a_column_that_is_not_there_and_a_value_that_is_no_json() -> None:
             list(samples(bench(), [row(value)]))
 
 
+def test_a_benchmarks_own_examples_are_questions_of_it() -> None:
+    rows = [row("p", keep=True), row("q", keep=False), row("r", keep=True)]
+    for source, inputs in (("self", ["p", "r"]), ([{"generated": {"name": "y"}}], ["p", "q", "r"])):
+        benchmark = bench(where="keep", prompt={"fewshot": {"from": source, "k": 1}})
+        assert [demo["input"] for demo in demonstrations(benchmark, rows)[""]] == inputs
+
+
 def test_demonstrations_by_group() -> None:
     rows = [row("p", s="x"), row("q", s="y"), row("r", s="x")]
     shots: dict[str, Any] = {"samples": [], "k": 1}

@@ -22,7 +22,7 @@ from assay.types import Request
 
 logger = logging.getLogger(__name__)
 
-END = 32
+END = 16
 """Of each of a few rows, the first and last so many tokens are computed both ways."""
 SCORED = 8
 SHARE = 200
