@@ -34,7 +34,7 @@ needs_data = pytest.mark.skipif(DATA is None, reason="the real questions are not
 needs_stories = pytest.mark.skipif(STORIES is None, reason="stories260K is not here: set ASSAY_STORIES to its folder")
 
 
-SLOW = ("evaluation", "workers", "commands", "every_question", "interruption", "full_disk")
+SLOW = ("evaluation", "worker_deaths", "workers", "commands", "every_question", "interruption", "full_disk")
 """Files that take long though they have few tests: first, else one process has them while the other has none left."""
 
 
