@@ -78,11 +78,9 @@ class Stored:
     def add(self, kept: dict[int, Layer]) -> None:
         """More tokens, after those that are there."""
         count = next(iter(kept.values()))[0].shape[2]
-        for number, new in kept.items():
-            self._layers[number] = (
-                self._with(self._layers[number][0] if number in self._layers else None, new[0]),
-                self._with(self._layers[number][1] if number in self._layers else None, new[1]),
-            )
+        for number, (key, value) in kept.items():
+            keys, values = self._layers.get(number, (None, None))
+            self._layers[number] = (self._with(keys, key), self._with(values, value))
         self.length += count
 
     def cut(self, length: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ class Engine:
         they were those of its own layers.
         """
         own = vars(self.base).get("forward")  # one that accelerate or a rank has put there
-        self.base.forward = lambda *_, **__: known_states(states[None])
+        self.base.forward = lambda *_, **__: known_states()(last_hidden_state=states[None])
         try:
             return self.whole(input_ids=self.torch.zeros((1, 1), dtype=self.torch.long, device=self.device)).logits[0]
         finally:
@@ -94,8 +95,9 @@ class Engine:
         return output.logits[:, -1].float().to(self.device), output.past_key_values if self.cached else None
 
 
-def known_states(states: Any) -> Any:
-    """Hidden states as the layers of a network give them; whatever else they might give is None."""
+@cache
+def known_states() -> Any:
+    """The class of hidden states as the layers of a network give them; whatever else they might give is None."""
     from transformers.modeling_outputs import BaseModelOutputWithPast
 
     class Known(BaseModelOutputWithPast):  # type: ignore[misc]
@@ -103,7 +105,7 @@ def known_states(states: Any) -> Any:
             if name.startswith("__"):
                 raise AttributeError(name)
 
-    return Known(last_hidden_state=states)
+    return Known
 
 
 def load_engine(paths: Paths, dtype: str, max_length: int, options: Options, head: bool = True) -> Engine:

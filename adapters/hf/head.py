@@ -8,30 +8,30 @@ import numpy as np
 import torch
 
 from adapters.hf.engine import Engine
-from adapters.hf.packs import Asked
+from adapters.hf.packs import Targets
 
 LOGITS = 2**24
 """Computed at once: 64 MiB in single precision."""
 
 
-def read(engine: Engine, states: Any, asked: Asked) -> None:
+def read(engine: Engine, states: Any, targets: Targets) -> None:
     """Fill in all that is asked of these states (tokens, width).
 
     Each state that something is asked of is projected once, so many at a time that their logits stay small.
     """
-    if not asked.places:
+    if not targets.places:
         return
-    places = np.concatenate(asked.places)
+    places = np.concatenate(targets.places)
     order = np.argsort(places, kind="stable")
     unique, counts = np.unique(places, return_counts=True)
-    targets = torch.as_tensor(np.concatenate(asked.targets)[order], dtype=torch.long, device=engine.device)
+    tokens = torch.as_tensor(np.concatenate(targets.tokens)[order], dtype=torch.long, device=engine.device)
     ends = np.concatenate([[0], np.cumsum(counts)])
     step = max(1, LOGITS // engine.vocabulary)
     values, hits = [], []
     for start in range(0, len(unique), step):
         rows = torch.as_tensor(unique[start : start + step], device=states.device)
         logits = engine.head(states[rows]).float()
-        wanted = targets[ends[start] : ends[min(start + step, len(unique))]].to(logits.device)
+        wanted = tokens[ends[start] : ends[min(start + step, len(unique))]].to(logits.device)
         own = torch.as_tensor(np.repeat(np.arange(len(rows)), counts[start : start + step]), device=logits.device)
         best, likeliest = logits.max(-1)
         said = logits[own, wanted] - best[own]
@@ -39,4 +39,4 @@ def read(engine: Engine, states: Any, asked: Asked) -> None:
         values.append((said - total[own]).double())
         hits.append(likeliest[own] == wanted)
     back = np.argsort(order, kind="stable")
-    asked.fill(torch.cat(values).cpu().numpy()[back], torch.cat(hits).cpu().numpy()[back])
+    targets.fill(torch.cat(values).cpu().numpy()[back], torch.cat(hits).cpu().numpy()[back])

@@ -12,7 +12,7 @@ from adapters.hf.attention import Stored
 from adapters.hf.batches import FAILURES, Batches, Failure, free, is_memory
 from adapters.hf.head import read
 from adapters.hf.packing import Packing
-from adapters.hf.packs import Asked, packed, piece
+from adapters.hf.packs import Targets, packed, piece
 from adapters.hf.plain import Plain
 from adapters.hf.plan import Limits, Stem, Unit, divide
 from adapters.hf.spans import Row, settled
@@ -52,12 +52,12 @@ class Climber:
         pack = piece(self.trie, stem, start, size)
         with torch.inference_mode():
             states, kept = self.packing.states(pack, self.stored, keep=True)
-            read(self.engine, states, self.asked(stem, start, size))
+            read(self.engine, states, self.targets(stem, start, size))
         self.stored.add(kept)
 
-    def asked(self, stem: Stem, start: int, size: int) -> Asked:
+    def targets(self, stem: Stem, start: int, size: int) -> Targets:
         """What is asked of these tokens of a stem: nothing."""
-        return Asked()
+        return Targets()
 
 
 class Packed(Climber):
@@ -97,18 +97,18 @@ class Packed(Climber):
 
     def score(self, units: list[Unit]) -> None:
         """Fill in the spans of some units: one forward pass."""
-        pack, asked = packed(self.trie, units), Asked()
+        pack, targets = packed(self.trie, units), Targets()
         for unit in units:
             for i in range(unit.low, unit.high):
                 for span in self.rows[i].spans:
-                    asked.add(span, (unit.start, len(self.rows[i].tokens)), pack.paths[i])
+                    targets.add(span, (unit.start, len(self.rows[i].tokens)), pack.paths[i])
         with torch.inference_mode():
-            read(self.engine, self.packing.states(pack, self.stored)[0], asked)
+            read(self.engine, self.packing.states(pack, self.stored)[0], targets)
 
-    def asked(self, stem: Stem, start: int, size: int) -> Asked:
+    def targets(self, stem: Stem, start: int, size: int) -> Targets:
         """What the rows ask of these tokens of a stem that they share."""
-        asked = Asked()
+        targets = Targets()
         for i in stem.low + np.flatnonzero(self.first[stem.low : stem.high] < start + size):
             for span in self.rows[i].spans:
-                asked.add(span, (start, start + size), np.arange(size))
-        return asked
+                targets.add(span, (start, start + size), np.arange(size))
+        return targets

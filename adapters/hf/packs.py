@@ -67,12 +67,12 @@ def piece(trie: Trie, stem: Stem, start: int, size: int) -> Pack:
     return Pack(tokens, np.arange(start, start + size), np.full(size, size), np.asarray([size]), {})
 
 
-class Asked:
+class Targets:
     """Scores to be read off the tokens of one sequence: which next token is asked after which, and of which span."""
 
     def __init__(self) -> None:
         self.places: list[Array] = []
-        self.targets: list[Array] = []
+        self.tokens: list[Array] = []
         self.spans: list[tuple[Span, int]] = []
 
     def add(self, span: Span, depths: tuple[int, int], places: Array) -> None:
@@ -80,7 +80,7 @@ class Asked:
         first, end = max(depths[0], len(span.tokens) - 1 - span.reach), depths[1]
         if first < end:
             self.places.append(places[first - depths[0] :])
-            self.targets.append(span.tokens[first + 1 : end + 1])
+            self.tokens.append(span.tokens[first + 1 : end + 1])
             self.spans.append((span, first - (len(span.tokens) - 1 - span.reach)))
 
     def fill(self, values: Array, hits: Array) -> None:

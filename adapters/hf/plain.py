@@ -10,7 +10,7 @@ import torch
 from adapters.hf.batches import Batches, Failure
 from adapters.hf.engine import Engine
 from adapters.hf.head import read
-from adapters.hf.packs import Asked
+from adapters.hf.packs import Targets
 from adapters.hf.spans import Row, settled
 from assay.types import Completion
 
@@ -30,10 +30,10 @@ class Plain:
 
     def score(self, rows: list[Row]) -> None:
         """Fill in the spans of some rows: one forward pass."""
-        width, asked = max(len(row.tokens) for row in rows), Asked()
+        width, targets = max(len(row.tokens) for row in rows), Targets()
         for i, row in enumerate(rows):
             for span in row.spans:
-                asked.add(span, (0, len(row.tokens)), np.arange(len(row.tokens)) + i * width)
+                targets.add(span, (0, len(row.tokens)), np.arange(len(row.tokens)) + i * width)
         with torch.inference_mode():
             states = self.engine.states(self.engine.pad([row.tokens for row in rows], width))
-            read(self.engine, states.flatten(0, 1), asked)
+            read(self.engine, states.flatten(0, 1), targets)

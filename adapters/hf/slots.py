@@ -83,13 +83,14 @@ class SlotLook:
             if base.length:
                 groups.setdefault(id(base), []).append(slot)
         self.groups = list(groups.values())
+        self.width = max(slots.lengths) + 1
         self._layout: dict[Any, tuple[Tensor, Tensor, Tensor]] = {}
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """As `Look.attend`: as many tokens as slots are taken."""
-        count, width = query.shape[2], max(self.slots.lengths) + 1
+        count, width = query.shape[2], self.width
         keys, values = self.slots.layer(layer, (key, value))
-        rows, lengths, mask = self._on(query.device, query.dtype, width)
+        rows, lengths, mask = self._on(query.device, query.dtype)
         keys[rows, :, lengths] = key[0].transpose(0, 1)
         values[rows, :, lengths] = value[0].transpose(0, 1)
         result, weight = attend(
@@ -110,11 +111,11 @@ class SlotLook:
             )
         return result, weight
 
-    def _on(self, device: Any, dtype: Any, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _on(self, device: Any, dtype: Any) -> tuple[Tensor, Tensor, Tensor]:
         """The slots, their lengths, and what is added to the scores: only what is in a slot counts."""
         if device not in self._layout:
             lengths = torch.as_tensor(self.slots.lengths, device=device)
-            seen = torch.arange(width, device=device) <= lengths[:, None]
+            seen = torch.arange(self.width, device=device) <= lengths[:, None]
             mask = torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill(~seen, float("-inf"))
             self._layout[device] = (torch.arange(len(lengths), device=device), lengths, mask[:, None, None])
         return self._layout[device]
