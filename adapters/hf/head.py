@@ -33,10 +33,17 @@ def read(engine: Engine, states: Any, targets: Targets) -> None:
         logits = engine.head(states[rows]).float()
         wanted = tokens[ends[start] : ends[min(start + step, len(unique))]].to(logits.device)
         own = torch.as_tensor(np.repeat(np.arange(len(rows)), counts[start : start + step]), device=logits.device)
-        best, likeliest = logits.max(-1)
+        best = logits.amax(-1)
         said = logits[own, wanted] - best[own]
+        hits.append(_likeliest(logits, own, wanted, said == 0))
         total = logits.sub_(best[:, None]).exp_().sum(-1).log_()  # in place: they are as large as all else together
         values.append((said - total[own]).double())
-        hits.append(likeliest[own] == wanted)
     back = np.argsort(order, kind="stable")
     targets.fill(torch.cat(values).cpu().numpy()[back], torch.cat(hits).cpu().numpy()[back])
+
+
+def _likeliest(logits: Any, own: Any, wanted: Any, largest: Any) -> Any:
+    """Whether each wanted token is the one that would be written: of several that are largest, the first."""
+    hits = largest.clone()
+    hits[largest] = logits[own[largest]].argmax(-1) == wanted[largest]  # looked up only where it can be: it is slow
+    return hits

@@ -22,7 +22,7 @@ from assay.types import Request
 
 logger = logging.getLogger(__name__)
 
-END = 16
+END = 8
 """Of each of a few rows, the first and last so many tokens are computed both ways."""
 SCORED = 8
 SHARE = 200
@@ -117,7 +117,7 @@ class Probe:
 def _examples(trie: Trie) -> list[Any]:
     """The beginnings and ends of neighbours among the rows, and a row as long as the work allows."""
     count = len(trie.rows)
-    chosen = [trie.rows[i] for i in {0, min(1, count - 1), count // 2, min(count // 2 + 1, count - 1)}]
+    chosen = [trie.rows[i] for i in sorted({0, min(1, count - 1), count // 2})]
     texts = [row if len(row) <= 2 * END else np.concatenate([row[:END], row[-END:]]) for row in chosen]
     allowed = trie.lengths <= trie.size(0, count, 0) // SHARE
     if allowed.any():
