@@ -22,7 +22,7 @@ from assay.errors import SandboxError
 from assay.programs import Job, Program, Sandbox
 
 TEXT = "print('hi')"
-TIERS = ("namespaces", "bwrap", "none")
+TIERS = ("namespaces", "bwrap", "docker", "none")
 
 
 def plain(programs: int, workers: int) -> float:

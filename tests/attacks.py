@@ -210,3 +210,38 @@ ATTACKS: dict[str, Attack] = {
         "at = ctypes.addressof(ctypes.c_char.from_buffer(code))\nreturn ctypes.CFUNCTYPE(ctypes.c_int)(at)()",
         ("signal 31",)),
 }  # fmt: skip
+
+BY_DOCKER: dict[str, tuple[object, ...]] = {
+    # a network of its own, in which nobody listens; which sockets can be made is docker's filter's matter
+    "tcp to a listener outside": ("ECONNREFUSED",),
+    "listen on all addresses": (None,),
+    "netlink": (None,),
+    "vsock": (None,),
+    "the kernel's ciphers": ("EAFNOSUPPORT", None),
+    # the image's own, or of no use to a program without rights
+    "passwords": ("EACCES",),
+    "control groups": (["blkio", "cpu", "cpuacct", "cpuset", "devices", "freezer", "memory", "pids", "systemd"], []),
+    "programs that make root": (False,),
+    "its own input": (None,),
+    # memory that the container's limit counts
+    "memory in a file without a name": (None,),
+    "memory shared the old way": (None,),
+    "a queue of messages": (None,),
+    "semaphores": (None,),
+    # the parent is of the container, and with it the container ends
+    "open files of the parent": (["0", "1", "2"],),
+    "kill the parent": ("signal 9",),
+    "kill everybody": ("signal 9",),
+    "kill every number": ("signal 9",),
+    "trace the parent": ("wall",),
+    "be traced": (None,),
+    "the parent's memory": (None,),
+    "a handle of the parent": (None,),
+    "the parent's limits": (None,),
+    # what docker's filter lets through
+    "io_uring": ("EFAULT", "EPERM"),
+    "type into the terminal": ("ENOTTY",),
+    "calls by their other numbers": ("ENOSYS", "EPERM"),
+    "calls of 32 bits": tuple(range(2, 99)),
+}
+"""What comes of some in a container, whose filter is docker's own: nothing gets out of it, as docs/sandbox.md says."""

@@ -90,7 +90,8 @@ def place(tmp_path: Path) -> Iterator[Path]:
 def assay(place: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The command line in a process of its own, with an embedded server unless the environment names another."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {
-        "PREFECT_HOME": str(place / "prefect"), **environment
+        "PREFECT_HOME": str(place / "prefect"),
+        **environment,
     }
     command = [sys.executable, "-m", "flows.cli", *arguments, "--ledger", str(place / "l.duckdb")]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -138,5 +139,3 @@ def no_server(place: Path) -> bool:
         for p in psutil.process_iter(["cmdline"])
         if p.info["cmdline"]
     )
-
-

@@ -194,7 +194,7 @@ def test_samples(place: Place) -> None:
     first = place.runs[0]
     wrong = place.ask("samples", first, "-b", "sums", "-m", "rude", "--which", "wrong", "-n", "9")
     assert wrong.err == f"2 shown of the run {first}\n"
-    assert wrong.out.count("# sums ") == 2 and "number_match: 0.0   read: \"1\"" in wrong.out
+    assert wrong.out.count("# sums ") == 2 and 'number_match: 0.0   read: "1"' in wrong.out
     right = place.ask("samples", first, "-b", "sums", "-m", "rude", "--which", "right", "--prompt")
     assert right.err.startswith("1 shown") and "## prompt\n[user] 0 + 1 = \n" in right.out
     choices = place.ask("samples", first, "-b", "mini_odd", "-m", "echo:oracle").out

@@ -38,9 +38,7 @@ def catalog(tmp_path: Path) -> Path:
     folder = tmp_path / "catalog"
     folder.mkdir()
     (folder / "sums.yaml").write_text(OWN)
-    rows = [
-        {"question": f"{i} + {i % 3}", "answer": str(i + i % 3), "kind": ["even", "odd"][i % 2]} for i in range(20)
-    ]
+    rows = [{"question": f"{i} + {i % 3}", "answer": str(i + i % 3), "kind": ["even", "odd"][i % 2]} for i in range(20)]
     (folder / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 

@@ -217,7 +217,7 @@ def test_parameters_that_are_null_are_left_out() -> None:
         ("One. Two? Three!", 3),
         ("Dr. Who met Mrs. Smith. They left.", 2),
         ("It costs 3.50 in all. Really?!", 2),
-        ("He said \"No.\" Then he left.", 2),
+        ('He said "No." Then he left.', 2),
         ("J. K. Rowling wrote it.", 1),
         ("e.g. this one. And that.", 2),
         ("Wait... what? so it is", 2),

@@ -142,7 +142,7 @@ def test_what_is_no_formula_is_not_equal_and_says_why() -> None:
 
 
 def test_an_answer_is_never_run() -> None:
-    for text in ("__import__('os').system('exit 7')", "$exec('1/0')$", "lambda: 1", "1\n[\"sympy\", \"1\", \"1\"]"):
+    for text in ("__import__('os').system('exit 7')", "$exec('1/0')$", "lambda: 1", '1\n["sympy", "1", "1"]'):
         assert not maths.equal("sympy", "2", text).equal
         assert not maths.equal("math_verify", "$2$", text).equal
     assert maths.equal("sympy", "2", "2").equal

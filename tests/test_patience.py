@@ -180,6 +180,7 @@ def test_stopping_is_quick(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -
 
 def test_ctrl_c(server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pump, "SECONDS", 0.3)
+
     def interrupted(batches: Iterator[Any]) -> None:
         threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):

@@ -33,9 +33,7 @@ def test_a_worker_in_an_environment_of_its_own_answers_with_vllm(tmp_path: Path)
     (tmp_path / "spec.yaml").write_text(json.dumps(spec))
     with (
         cluster(tmp_path / "cluster", "--gpu-python", str(PYTHON), ASSAY_DEVICES="", **ON_CPU) as running,
-        slow_runs.assay(
-            tmp_path, "run", str(tmp_path / "spec.yaml"), "--json", PREFECT_API_URL=running.api
-        ) as process,
+        slow_runs.assay(tmp_path, "run", str(tmp_path / "spec.yaml"), "--json", PREFECT_API_URL=running.api) as process,
     ):
         out, err = process.communicate(timeout=500)
         assert process.returncode == 0, err

@@ -179,9 +179,7 @@ def test_a_field_that_is_not_there() -> None:
         prompter({"system": "{{ x"})
 
 
-@pytest.mark.parametrize(
-    ("target", "gold"), [(1, 1), ("no", 1), ([1, 0], [1, 0]), (["no", 0], [1, 0]), (0, 0)]
-)
+@pytest.mark.parametrize(("target", "gold"), [(1, 1), ("no", 1), ([1, 0], [1, 0]), (["no", 0], [1, 0]), (0, 0)])
 def test_gold(target: Any, gold: Any) -> None:
     assert gold_index({"target": target}, ["yes", "no"]) == gold
 

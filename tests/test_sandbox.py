@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from adapters.boxes import seccomp
-from adapters.boxes.commands import docker_command
+from adapters.boxes.commands import LABEL, docker_command
 from adapters.boxes.runner import Boxes
 from adapters.sandboxes import open_best
 from assay.errors import SandboxError, SpecError
 from assay.programs import Job, Limits, Outcome, Program
 
-TIERS = ("namespaces", "bwrap", "none")
+TIERS = ("namespaces", "bwrap", "docker", "none")
 
 
 def python(text: str, stdin: str = "", **limits: float) -> Program:
@@ -230,6 +230,26 @@ def test_nothing_survives_the_runner(tier: str, end: signal.Signals) -> None:
     runner.stderr.close()
 
 
+def test_no_container_survives_the_runner() -> None:
+    opened("docker").close()
+    others = containers()
+    runner = subprocess.Popen([sys.executable, "-c", RUNNER, "docker"], stdout=subprocess.PIPE)
+    assert runner.stdout is not None
+    assert runner.stdout.readline() == b"ready\n"
+    until(lambda: len(containers() - others) >= 2)
+    of_it = containers() - others
+    runner.kill()
+    runner.wait(30)
+    until(lambda: not of_it & containers())
+    runner.stdout.close()
+
+
+def containers() -> set[str]:
+    """Those of all sandboxes here."""
+    asked = ["docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}"]
+    return set(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split())
+
+
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -341,7 +361,7 @@ def test_the_filter_fits_into_the_kernels_limit() -> None:
 
 
 def test_dockers_command_line() -> None:
-    plan = {"docker": "docker", "image": "python:3.11-slim", "environ": {"HOME": "/scratch"}}
+    plan = {"name": "box", "docker": "docker", "image": "python:3.11-slim", "environ": {"HOME": "/scratch"}}
     limits = Limits(memory=500, processes=9, scratch=7).model_dump()
     words = docker_command(plan, limits, "box-1", Path("/host/box-1"), ["python", "a.py"])
     line = " ".join(words)
@@ -351,7 +371,8 @@ def test_dockers_command_line() -> None:
         "size=7m", "--volume /host/box-1:/files:ro", "--env HOME=/scratch", "--pull never",
     ):  # fmt: skip
         assert part in line
-    assert words[-6:] == ["sh", "-c", 'cp -R /files/. . && exec "$@"', "sh", "python", "a.py"]
+    assert [*words[-6:-4], *words[-3:]] == ["sh", "-c", "sh", "python", "a.py"]
+    assert "ulimit -v 512000 " in words[-4] and "timeout -s KILL 40 " in words[-4]
     assert "--privileged" not in line and "docker.sock" not in line
 
 
@@ -373,6 +394,9 @@ with open("{log}", "a") as log:
 if words[0] == "run":
     folder = words[words.index("--volume") + 1].partition(":")[0]
     os.chdir(folder)
+    if os.path.exists("refused"):
+        sys.exit("docker: no room")
+    os.write(2, b"WARNING: a kernel without swap\\n\\x06begun\\n")
     os.execv(sys.executable, [sys.executable, *words[-1:]])
 """
 
@@ -383,9 +407,15 @@ def test_how_docker_is_called(tmp_path: Path) -> None:
     docker.write_text(STAND_IN.format(python=sys.executable, log=log))
     docker.chmod(0o755)
     with Boxes("docker", 1, docker=str(docker), image="i") as box:
-        jobs = [Job("ok", (python("print(1)"),)), Job("late", (python("import time\ntime.sleep(60)", wall=1.5),))]
+        jobs = [
+            Job("ok", (python("print(1)"),)),
+            Job("late", (python("import time\ntime.sleep(60)", wall=1.5),)),
+            Job("no container", (Program(["python", "a.py"], {"a.py": "", "refused": ""}),)),
+        ]
         ends = {ran.key: ran.outcomes[0] for ran in box.run(jobs)}
-    assert (ends["ok"].end, ends["ok"].stdout, ends["late"].end) == ("exit", "1\n", "wall")
+    assert (ends["ok"].end, ends["ok"].stdout, ends["ok"].stderr, ends["late"].end) == ("exit", "1\n", "", "wall")
+    assert (ends["no container"].end, ends["no container"].stderr) == ("failed", "docker: no room\n")
     calls = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [call[0] for call in calls] == ["run", "run", "rm"]
-    assert calls[2] == ["rm", "--force", calls[1][calls[1].index("--name") + 1]]
+    assert [call[0] for call in calls] == ["run", "run", "rm", "run", "rm", "ps"]
+    names = [call[call.index("--name") + 1] for call in calls if call[0] == "run"]
+    assert calls[2] == ["rm", "--force", names[1]] and len(set(names)) == 3

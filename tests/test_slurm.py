@@ -55,9 +55,7 @@ def calls(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def test_a_command_runs_to_its_end_on_its_gpus(
-    tmp_path: Path, sbatch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_command_runs_to_its_end_on_its_gpus(tmp_path: Path, sbatch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASSAY_SBATCH", "--partition 'big gpus'")
     code = "import os; print('it\\'s', os.environ['CUDA_VISIBLE_DEVICES'])"
     slurm.run([sys.executable, "-c", code], 2)

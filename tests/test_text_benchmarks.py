@@ -193,7 +193,9 @@ def test_wikitext() -> None:
 def test_ifeval() -> None:
     for id in ("ifeval", "ifeval@lm_eval", "ifeval@opencompass"):
         (text,), _ = asked(id)
-        assert text.startswith("Write a 300+ word summary of the wikipedia page \"https://en.wikipedia.org/wiki/Raymond_III,")
+        assert text.startswith(
+            'Write a 300+ word summary of the wikipedia page "https://en.wikipedia.org/wiki/Raymond_III,'
+        )
     _, sample = _samples("ifeval")[0]
     assert sample["instructions"][1] == "detectable_format:number_highlighted_sections"
     assert sample["kwargs"] == [{}, {"num_highlights": 3}, {"relation": "at least", "num_words": 300}]

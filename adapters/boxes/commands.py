@@ -55,12 +55,25 @@ def _file(content: bytes) -> int:
     return file
 
 
+BEGUN = b"\x06begun\n"
+"""What a container writes to its standard error just before its program: whatever came until then is docker's."""
+LABEL = "assay.sandbox"
+"""By which all containers of one sandbox are found."""
+_OVERDUE = 30
+_ENTER = """
+command -v -- "$1" > /dev/null || { printf '%s: No such file or directory\\n' "$1" >&2; exit 127; }
+cp -R /files/. . && ulimit -v MEMORY && printf '\\006begun\\n' >&2 && exec timeout -s KILL SECONDS "$@"
+"""
+
+
 def docker_command(plan: Values, limits: Values, name: str, folder: Path, command: Sequence[str]) -> list[str]:
     """Docker with a program, in a container of this name that is thrown away; its files lie in the folder."""
-    safe = "rw,exec,nosuid,nodev,mode=1777"
+    # a working directory has the mode that docker gives it, whatever is said here
+    safe = "rw,exec,nosuid,nodev,nr_inodes=4096,mode=1777,uid=65534,gid=65534"
     words = [
         plan["docker"], "run", "--rm", "--interactive", "--init", "--pull", "never", "--log-driver", "none",
-        "--name", name, "--hostname", "sandbox", "--network", "none", "--ipc", "private", "--read-only",
+        "--name", name, "--label", f"{LABEL}={plan['name']}", "--hostname", "sandbox",
+        "--network", "none", "--ipc", "private", "--read-only",
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "65534:65534", "--cpus", "1",
         "--memory", f"{limits['memory']}m", "--memory-swap", f"{limits['memory']}m",
         "--pids-limit", str(limits["processes"]), "--shm-size", f"{SHM}m",
@@ -72,4 +85,6 @@ def docker_command(plan: Values, limits: Values, name: str, folder: Path, comman
         words += ["--ulimit", f"{resource}={soft}:{hard}"]
     for variable, value in plan["environ"].items():
         words += ["--env", f"{variable}={value}"]
-    return [*words, plan["image"], "sh", "-c", 'cp -R /files/. . && exec "$@"', "sh", *command]
+    # the guard ends a container in time; where all that watch were ended, the container does it itself, later
+    enter = _ENTER.replace("MEMORY", str(limits["memory"] << 10)).replace("SECONDS", f"{limits['wall'] + _OVERDUE:g}")
+    return [*words, plan["image"], "sh", "-c", enter, "sh", *command]

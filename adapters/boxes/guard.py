@@ -13,45 +13,63 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from adapters.boxes import linux
+from adapters.boxes.commands import BEGUN
 from adapters.boxes.inside import first_process
 
 _CHUNK = 1 << 16
+_TO_BEGIN = 60
+"""Seconds that a container has to start."""
 Values = Mapping[str, Any]
 
 
 class Box:
     """A program under way."""
 
-    def __init__(self, first: int, status: int, output: int | None, errors: int, limits: Values) -> None:
-        self.first, self.status, self.output, self.errors = first, status, output, errors
-        self.most = limits["output"]
+    def __init__(self, tier: str, first: int, files: tuple[int, int | None, int], limits: Values) -> None:
+        """The files: where its end is told, its standard output, its standard error."""
+        self.tier, self.first = tier, first
+        self.status, self.output, self.errors = files
+        self.most, self.wall = limits["output"], limits["wall"]
+        self.begun = tier != "docker"
+        """A container begins later than docker does, which tells of it."""
         self.started = time.monotonic()
-        self.deadline = self.started + limits["wall"]
+        self.deadline = self.started + (self.wall if self.begun else _TO_BEGIN)
         self.starved = killed_for_memory()
-        self.written = {file: bytearray() for file in (output, errors) if file is not None}
+        self.written = {file: bytearray() for file in files[1:] if file is not None}
         self.end, self.code, self.seconds = "", 0, 0.0
 
     def read(self, file: int) -> bool:
         """Take what there is to read. False: nothing more will come."""
         data = os.read(file, _CHUNK)
         self.written[file] += data
+        if not self.begun and file == self.errors:
+            self._begin()
         return bool(data)
+
+    def _begin(self) -> None:
+        _, begun, own = self.written[self.errors].partition(BEGUN)
+        if begun:
+            self.begun, self.written[self.errors] = True, own
+            if not self.end:
+                self.started = time.monotonic()
+                self.deadline = self.started + self.wall
 
     def wrote_too_much(self) -> bool:
         """More than is kept."""
         return any(len(data) > self.most for data in self.written.values())
 
-    def hear(self, wrapped: bool) -> None:
-        """Its first process tells its end; `wrapped`: what it tells is the end of bwrap or docker."""
+    def hear(self) -> None:
+        """Its first process tells its end, or that of bwrap or docker."""
         message = os.read(self.status, 4096).decode() or "Fits first process was ended\n"
-        if message in ("-9", "137") and killed_for_memory() > self.starved:  # by no fault of its own, most likely
+        starved = killed_for_memory() > self.starved and self.tier != "docker"  # whose containers are ended so, too
+        if message in ("-9", "137") and starved:  # by no fault of its own, most likely
             message = "Fthe machine ran out of memory and the kernel ended programs\n"
         if message.startswith("F"):
             self.finish("failed")
             self.written[self.errors] = bytearray(message[1:].splitlines()[0].encode())
             return
         code = int(message)
-        if wrapped and 128 < code <= 128 + signal.NSIG:  # as shells tell a signal
+        if self.tier in ("bwrap", "docker") and 128 < code <= 128 + signal.NSIG:  # as shells tell a signal
             code = 128 - code
         self.finish("exit" if code >= 0 else "signal", abs(code))
 
@@ -67,7 +85,13 @@ class Box:
                     pass
             except BlockingIOError:  # somebody has it open still
                 continue
-        if self.end == "exit" and self.wrote_too_much():
+        if not self.begun and (self.end, self.code) != (
+            "signal",
+            signal.SIGKILL,
+        ):  # with that the other one's end ends it
+            self.end, self.code = "failed", 0
+            self.written[self.errors] = self.written[self.errors] or bytearray(b"no container started in time")
+        elif self.end == "exit" and self.wrote_too_much():
             self.end, self.code = "output", 0
 
     def outcome(self) -> dict[str, Any]:
@@ -91,7 +115,7 @@ def guard(plan: Values, request: Values, files: Sequence[int]) -> NoReturn:
     linux.die_with_parent()
     linux.adopt_orphans()
     result, *texts = files
-    names = [f"{plan['name']}-{request['slot']}-{number}" for number in range(len(request["limits"]))]
+    names = [f"{plan['name']}-{os.getpid()}-{number}" for number in range(len(request["limits"]))]
     boxes = _start(plan, request, names, texts)
     _watch(plan, boxes, result)
     _clean(plan, names, boxes)
@@ -119,7 +143,7 @@ def _start(plan: Values, request: Values, names: Sequence[str], texts: Sequence[
             first_process(plan, name, uid, limits, (texts[2 * number], *stdio, status[1]))
         os.close(errors[1])
         os.close(status[1])
-        boxes.append(Box(first, status[0], None if crossed else outputs[0][0], errors[0], limits))
+        boxes.append(Box(plan["tier"], first, (status[0], None if crossed else outputs[0][0], errors[0]), limits))
     for read, write in outputs:
         os.close(write)
         if crossed:
@@ -144,7 +168,7 @@ def _watch(plan: Values, boxes: Sequence[Box], result: int) -> None:
             elif box.end:
                 poll.unregister(file)
             elif file == box.status:
-                box.hear(plan["tier"] in ("bwrap", "docker"))
+                box.hear()
             elif not box.read(file):
                 poll.unregister(file)
             elif box.wrote_too_much():

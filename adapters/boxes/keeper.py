@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.boxes import linux
+from adapters.boxes.commands import LABEL
 from adapters.boxes.guard import guard
 from adapters.boxes.inside import new_user
 from adapters.boxes.root import new_root
@@ -39,6 +40,8 @@ def main(number: int) -> None:
         if child:
             control.close()
             _outlive(child, parent)
+            if plan["tier"] == "docker":
+                _remove_containers(plan)
             if plan["folder"]:
                 shutil.rmtree(plan["folder"], ignore_errors=True)
             return
@@ -60,6 +63,16 @@ def _outlive(child: int, parent: int) -> None:
         if os.getppid() != parent:
             os.kill(child, signal.SIGKILL)
         signal.sigtimedwait({signal.SIGCHLD}, 1)
+
+
+def _remove_containers(plan: Mapping[str, Any]) -> None:
+    """Those whose guards were ended before them."""
+    import subprocess  # not before: guards are forks of a process with as little in it as can be
+
+    of_ours = ["ps", "--all", "--quiet", "--filter", f"label={LABEL}={plan['name']}"]
+    listed = subprocess.run([plan["docker"], *of_ours], capture_output=True, text=True, check=False).stdout.split()
+    if listed:
+        subprocess.run([plan["docker"], "rm", "--force", *listed], capture_output=True, check=False)
 
 
 def _serve(control: socket.socket, plan: Mapping[str, Any]) -> None:
