@@ -168,7 +168,7 @@ MADE = {
         files={f"iwslt2017/{split}.{lang}": text for split in ("test", "validation")
                for lang, text in (("en", "Good day.\nA cat.\n"), ("de", "Guten Tag.\nEine Katze.\n"))},
     ),
-    "safety_prompts": Made("He said that", ["something", "something else"], files={"safety.txt": "He said that\nShe said\n"}),
+    "safety_prompts": Made("He said that", [], files={"safety.txt": "He said that\nShe said\n"}),
     "xlsum": Made(
         "Document：It rained.\nBased on",
         ["Rain fell today."],
