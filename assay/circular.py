@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assay.errors import SpecError
-from assay.spec import Benchmark, Step
+from assay.registry import Step, name_of
+from assay.spec import Benchmark
 from assay.template import computes
 from assay.types import Sample
 
@@ -32,8 +33,6 @@ def circular(benchmark: Benchmark) -> Benchmark:
 
     Raises SpecError where its choices are not told by letters, or no scorer says which choice was meant.
     """
-    from assay.reading import name_of  # with all scorers and metrics, which a catalogue does without
-
     _check(benchmark)
     steps: list[Step] = []
     letters = len(benchmark.choices) if benchmark.kind != "generate" else USUAL

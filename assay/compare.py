@@ -20,7 +20,7 @@ import numpy as np
 
 from assay.design import Design, Floats, design
 from assay.metrics import measure, replicates_of, take
-from assay.spec import Step
+from assay.registry import Step
 from assay.statistics import bootstrap, figure, finite, holm, macro, ratio
 from assay.types import Figure, Scores
 

@@ -15,8 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from assay.errors import SpecError
-from assay.registry import Registry
-from assay.spec import Step
+from assay.registry import Registry, Step, name_of
 from assay.types import Extracted, Reply, Sample
 
 Extractor = Callable[..., Any]
@@ -68,12 +67,12 @@ def _pipeline(steps: Sequence[Step], reply: Reply, sample: Sample) -> Extracted:
 
 
 def _run(step: Step, reply: Reply, sample: Sample) -> Extracted:
-    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    name, options = name_of(step)
     function = extractor[name]
     try:
-        found = function(reply, sample, **(options or {}))
+        found = function(reply, sample, **options)
     except TypeError:
-        extractor.fitting(name, reply, sample, **(options or {}))  # raises where it was the options that did not fit
+        extractor.fitting(name, reply, sample, **options)  # raises where it was the options that did not fit
         raise
     if isinstance(found, Extracted):
         return found

@@ -16,10 +16,10 @@ from typing import Any, Literal
 from assay.errors import SpecError
 from assay.extract import run_chain
 from assay.reasoning import apart
+from assay.registry import Step, name_of
 from assay.score import scorer
 from assay.solve import Exchange, Question, asks, solver
 from assay.solve_dialogue import dialogue
-from assay.spec import Step
 from assay.template import text_template
 from assay.types import Judgement, Message, Reply, Sample, Sampling
 
@@ -133,8 +133,8 @@ def _right(rule: Mapping[str, Any], reply: Reply, sample: Sample) -> bool:
         raise SpecError(f"unless: wanted {{extract: …, score: …}}, got the keys {sorted(rule)}")
     steps: Step | list[Step] = rule["extract"]
     found = run_chain(steps if isinstance(steps, list) else [steps], reply, sample)
-    name, options = (rule["score"], {}) if isinstance(rule["score"], str) else next(iter(rule["score"].items()))
-    return found.value is not None and bool(scorer[name](found.value, sample, **(options or {})) == 1)
+    name, options = name_of(rule["score"])
+    return found.value is not None and bool(scorer[name](found.value, sample, **options) == 1)
 
 
 def _with_judgements(given: Reply, transcript: Sequence[Exchange]) -> Reply:

@@ -15,8 +15,7 @@ import numpy as np
 
 from assay.classes import f1s, mccs
 from assay.design import Floats, codes, design
-from assay.registry import Registry, other_scale
-from assay.spec import Step
+from assay.registry import Registry, Step, name_of, other_scale
 from assay.statistics import average, bootstrap, macro
 from assay.types import Figure, Scores
 
@@ -106,7 +105,7 @@ def replicates_of(scores: Scores, step: Step) -> Callable[[Floats], Floats]:
 
 
 def _fitting(scores: Scores, step: Step) -> tuple[Metric, dict[str, Any]]:
-    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
+    name, options = name_of(step)
     return metric.fitting(name, scores, **options), options
 
 

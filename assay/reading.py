@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from assay.extract import extractor
 from assay.keys import canonical
 from assay.metrics import metric
-from assay.registry import version_of
+from assay.registry import Step, name_of, version_of
 from assay.score import scorer
-from assay.spec import Benchmark, Step
+from assay.spec import Benchmark
 
 
 class Reading(NamedTuple):
@@ -38,14 +38,6 @@ class Scoring(NamedTuple):
     metric_options: dict[str, Any]
     keeps: bool = False
     """Whether the metric wants what was read in each answer."""
-
-
-def name_of(step: Step) -> tuple[str, dict[str, Any]]:
-    """A step's function and its options."""
-    if isinstance(step, str):
-        return step, {}
-    ((name, options),) = step.items()
-    return name, dict(options or {})
 
 
 def readings(benchmark: Benchmark) -> list[Reading]:

@@ -21,6 +21,16 @@ from assay.keys import digest
 
 F = TypeVar("F", bound=Callable[..., Any])
 PLUGINS = "assay.plugins"
+Step = str | dict[str, Any]
+"""A registered function by name, or `{name: {option: value}}`."""
+
+
+def name_of(step: Step) -> tuple[str, dict[str, Any]]:
+    """A step's function and its options."""
+    if isinstance(step, str):
+        return step, {}
+    ((name, options),) = step.items()
+    return name, dict(options or {})
 
 
 class Registry(Generic[F]):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from assay.errors import SpecError
 from assay.prompt import gold_index
-from assay.registry import Registry, other_scale
+from assay.registry import Registry, name_of, other_scale
 from assay.types import Sample, Scored
 
 Scorer = Callable[..., "float | bool | Scored | None"]
@@ -125,7 +125,7 @@ def rotated(value: Any, sample: Sample, of: Any) -> Scored:
 
     That is the place for which, were it the target, the other scorer would find the answer right.
     """
-    name, options = (of, {}) if isinstance(of, str) else next(iter(of.items()))
+    name, options = name_of(of)
     told, count = sample["circular"], len(sample["choices"])
     picked = None
     if value is not None:

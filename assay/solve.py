@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from assay.errors import SpecError
-from assay.registry import Registry
+from assay.registry import Registry, name_of
 from assay.spec import Benchmark
 from assay.types import Kind, Message, Reply, Sample, Sampling
 
@@ -62,17 +62,15 @@ def asks(*roles: str) -> Callable[[S], S]:
 
 def roles_of(benchmark: Benchmark) -> tuple[str, ...]:
     """Whom a benchmark asks beside the model that is evaluated. Raises SpecError for an unknown solver."""
-    step = benchmark.solver
-    return getattr(solver[step if isinstance(step, str) else next(iter(step))], "roles", ())
+    return getattr(solver[name_of(benchmark.solver)[0]], "roles", ())
 
 
 def solve(
     benchmark: Benchmark, sample: Sample, prompt: Sequence[Message], transcript: Sequence[Exchange]
 ) -> list[Question] | Reply:
     """What the benchmark's solver asks next, or the reply that it ends with. Raises SpecError where it does neither."""
-    step = benchmark.solver
-    name, options = (step, {}) if isinstance(step, str) else next(iter(step.items()))
-    result = solver[name](sample, prompt, transcript, **(options or {}))
+    name, options = name_of(benchmark.solver)
+    result = solver[name](sample, prompt, transcript, **options)
     if isinstance(result, Reply):
         return result
     if not result:

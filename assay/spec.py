@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from assay.errors import SpecError
 from assay.keys import key
+from assay.registry import Step
 from assay.types import Kind, Record, Sampling
 
 Dimension = Literal[
@@ -139,10 +140,6 @@ class Choice(Record):
     context: str | None = None
     """In place of `prompt.template`."""
     continuation: str
-
-
-Step = str | dict[str, Any]
-"""A registered function by name, or `{name: {option: value}}`."""
 
 
 class Benchmark(Record):

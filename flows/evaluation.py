@@ -20,7 +20,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from assay.chunks import chunked
-from assay.reading import name_of
+from assay.registry import name_of
 from flows.form import EvalForm
 from flows.table import troubles
 from storage.ledger import Ledger

@@ -29,7 +29,8 @@ from adapters.vllm_engine.options import Options as VLLMOptions
 from assay.catalog import benchmark_ids, model_names, suite_names
 from assay.functions import load_functions
 from assay.partition import partitioner
-from assay.spec import Compute, EvalSpec, ModelSpec, Price, Step
+from assay.registry import Step
+from assay.spec import Compute, EvalSpec, ModelSpec, Price
 from assay.types import Record, Sampling
 
 TABS = ("hf", "vllm", "openai", "echo")

@@ -12,7 +12,8 @@ import orjson
 from assay.compare import Pair
 from assay.errors import AssayError, SpecError, unknown
 from assay.reading import scorings
-from assay.spec import Benchmark, Step
+from assay.registry import Step
+from assay.spec import Benchmark
 from assay.types import Scores
 
 _FIGURES = """

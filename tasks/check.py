@@ -11,7 +11,8 @@ from adapters import model_adapter
 from assay.errors import AssayError, ModelError, SpecError, unknown
 from assay.extract import run_chain
 from assay.prompt import Prompter, gold_index
-from assay.reading import name_of, readings, scorings
+from assay.reading import readings, scorings
+from assay.registry import name_of
 from assay.retrieve import retriever
 from assay.solve import roles_of, solver
 from assay.spec import Benchmark, EvalSpec, explain

@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from assay.errors import AssayError, SpecError
 from assay.partition import Shards, partitioner
-from assay.reading import name_of
-from assay.spec import Step
+from assay.registry import Step, name_of
 from assay.workload import USUAL, Amounts, Rates, amounts
 
 OURS = {"prefix": "what the run names its shards by", "rates": "what the ledger has seen of the model"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from assay.reading import name_of
+from assay.registry import name_of
 from assay.spec import EvalSpec
 from storage.ledger import Ledger
 from tasks.begin import begin

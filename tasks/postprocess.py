@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from assay.extract import run_chain
 from assay.keys import key
-from assay.reading import Reading, name_of, readings
+from assay.reading import Reading, readings
 from assay.reasoning import apart
-from assay.registry import version_of
+from assay.registry import name_of, version_of
 from assay.samples import loads
 from assay.solve import solver
 from tasks.context import Run, open_run

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from assay.chunks import CHUNK
 from assay.keys import key
 from assay.prompt import Prompter
-from assay.reading import name_of
-from assay.registry import version_of
+from assay.registry import name_of, version_of
 from assay.retrieve import best, retriever
 from assay.retrieve_topk import Near
 from assay.samples import loads

@@ -7,8 +7,7 @@ from typing import Any
 from assay.errors import SpecError
 from assay.keys import key
 from assay.prompt import Prompter, ask_of
-from assay.reading import name_of
-from assay.registry import version_of
+from assay.registry import name_of, version_of
 from assay.samples import loads
 from assay.solve import solve, solver
 from assay.types import Reply

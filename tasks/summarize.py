@@ -9,8 +9,8 @@ import orjson
 
 from assay.metrics import metric, summarize_scores
 from assay.reading import Scoring, scorings
+from assay.registry import Step
 from assay.solve import roles_of
-from assay.spec import Step
 from assay.types import Figure, Scores
 from tasks.context import Run, open_run
 from tasks.steps import each, step

@@ -16,7 +16,7 @@ from assay.extract import extractor
 from assay.functions import load_functions
 from assay.metrics import metric
 from assay.partition import partitioner
-from assay.reading import name_of
+from assay.registry import name_of
 from assay.retrieve import retriever
 from assay.score import scorer
 from assay.spec import Benchmark, EvalSpec, Fewshot, FilesSource, MetaTemplate, ModelSpec, PromptSpec

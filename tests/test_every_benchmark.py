@@ -25,7 +25,8 @@ from assay.extract import run_chain
 from assay.functions import load_functions
 from assay.lock import read_lock
 from assay.prompt import Prompter, gold_index
-from assay.reading import name_of, readings, scorings
+from assay.reading import readings, scorings
+from assay.registry import name_of
 from assay.solve import roles_of
 from assay.spec import Benchmark
 from assay.types import Judgement, Reply, Scored
