@@ -51,7 +51,9 @@ def test_the_spool_may_be_elsewhere(
         process.wait(60)
     code, told = run(place)
     assert code == 0 and told["scores"][0]["value"] == 1 and told["scores"][0]["n"] == COUNT
-    assert len(asked(place)) == len(set(asked(place))) == COUNT
+    assert len(set(asked(place))) == COUNT
+    # over FTP two workers may claim one shard of ten at the same moment: docs/decisions/001
+    assert len(asked(place)) - COUNT <= (10 if kind == "ftp" else 0)
     shared = tmp_path / ("shared" if kind == "folder" else "served/spool")
     assert list(shared.iterdir()) == []
 
