@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
+from speed.assay_side import request_of
 from speed.random_model import made
 from speed.wire import read_lines
 from speed.workloads import WORKLOADS, write
@@ -26,18 +28,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from adapters.models import hf
 from assay.spec import ModelSpec
-from assay.types import Request, Sampling
 
 Texts = list[str]
 
 
-def ours(model: Path, prompts: Texts, tokens: int) -> Callable[[], Texts]:
+def ours(model: Path, lines: list[dict[str, Any]], tokens: int) -> Callable[[], Texts]:
     spec = ModelSpec(adapter="hf", path=str(model), options={"device": "cpu", "dtype": "float32", "chat": False})
-    sampling = Sampling(max_tokens=tokens)
-    requests = [
-        Request(str(i), "generate", [{"role": "user", "content": text}], sampling=sampling)
-        for i, text in enumerate(prompts)
-    ]
+    requests = [request_of(number, line | {"stop": []}) for number, line in enumerate(lines)]
     loaded = hf.load(spec)
 
     def run() -> Texts:
@@ -48,7 +45,7 @@ def ours(model: Path, prompts: Texts, tokens: int) -> Callable[[], Texts]:
     return run
 
 
-def theirs(model: Path, prompts: Texts, tokens: int) -> Callable[[], Texts]:
+def theirs(model: Path, lines: list[dict[str, Any]], tokens: int) -> Callable[[], Texts]:
     network = AutoModelForCausalLM.from_pretrained(model, attn_implementation="sdpa").eval()
     tokenizer = AutoTokenizer.from_pretrained(model)
     greedy = GenerationConfig(
@@ -56,7 +53,7 @@ def theirs(model: Path, prompts: Texts, tokens: int) -> Callable[[], Texts]:
     )
 
     def run() -> Texts:
-        ids = [tokenizer(text)["input_ids"] for text in prompts]
+        ids = [tokenizer(line["context"])["input_ids"] for line in lines]
         found = network.generate_batch(ids, generation_config=greedy)
         written = sorted(found.values(), key=lambda one: int(one.request_id.rpartition("_")[2]))
         return [tokenizer.decode(one.generated_tokens, skip_special_tokens=True) for one in written]
@@ -82,8 +79,8 @@ def main() -> int:
         folder = Path(temporary)
         model = chosen.model or made("30M", folder)
         write(WORKLOADS["gsm8k"], chosen.questions, chosen.tokens, folder / "requests.jsonl")
-        prompts = [line["context"] for line in read_lines(str(folder / "requests.jsonl"))]
-        sides = ours(model, prompts, chosen.tokens), theirs(model, prompts, chosen.tokens)
+        lines = read_lines(str(folder / "requests.jsonl"))
+        sides = ours(model, lines, chosen.tokens), theirs(model, lines, chosen.tokens)
         seconds, differ = [], 0
         for _ in range(chosen.repeat):
             (here, mine), (there, other) = (timed(side) for side in sides)
@@ -92,8 +89,8 @@ def main() -> int:
             print(f"assay {here:.2f} s, generate_batch {there:.2f} s: {there / here:.2f}", flush=True)
     ratios = [there / here for here, there in seconds]
     told = {"ratio": statistics.median(ratios), "from": min(ratios), "to": max(ratios), "texts_differ": differ}
-    print(json.dumps({"bench": "hf_batching", "questions": len(prompts), "tokens": chosen.tokens, **told}))
-    return int(differ * 50 > len(prompts))
+    print(json.dumps({"bench": "hf_batching", "questions": len(lines), "tokens": chosen.tokens, **told}))
+    return int(differ * 50 > len(lines))
 
 
 if __name__ == "__main__":

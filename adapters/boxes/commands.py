@@ -60,9 +60,9 @@ BEGUN = b"\x06begun\n"
 LABEL = "assay.sandbox"
 """By which all containers of one sandbox are found."""
 _OVERDUE = 30
-_ENTER = """
-command -v -- "$1" > /dev/null || { printf '%s: No such file or directory\\n' "$1" >&2; exit 127; }
-cp -R /files/. . && ulimit -v MEMORY && printf '\\006begun\\n' >&2 && exec timeout -s KILL SECONDS "$@"
+_ENTER = f"""
+command -v -- "$1" > /dev/null || {{ printf '%s: No such file or directory\\n' "$1" >&2; exit 127; }}
+cp -R /files/. . && ulimit -v MEMORY && printf '{BEGUN.decode()}' >&2 && exec timeout -s KILL SECONDS "$@"
 """
 
 

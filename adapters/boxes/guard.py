@@ -85,10 +85,8 @@ class Box:
                     pass
             except BlockingIOError:  # somebody has it open still
                 continue
-        if not self.begun and (self.end, self.code) != (
-            "signal",
-            signal.SIGKILL,
-        ):  # with that the other one's end ends it
+        by_the_other = (end, code) == ("signal", signal.SIGKILL)
+        if not self.begun and not by_the_other:
             self.end, self.code = "failed", 0
             self.written[self.errors] = self.written[self.errors] or bytearray(b"no container started in time")
         elif self.end == "exit" and self.wrote_too_much():
