@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sandboxes import opened
 
 from adapters.boxes import seccomp
 from adapters.boxes.commands import LABEL, docker_command
@@ -129,15 +130,6 @@ def outcomes(tier: str) -> dict[str, Sequence[Outcome]]:
         ran = list(box.run(jobs))
     assert sorted(one.key for one in ran) == sorted(CASES)
     return {one.key: one.outcomes for one in ran}
-
-
-def opened(tier: str | None, workers: int | None = None) -> Boxes:
-    try:
-        box = open_best(tier, workers)
-    except SandboxError as error:
-        pytest.skip(f"this machine has no {tier or 'sandbox'}: {error}")
-    assert isinstance(box, Boxes)
-    return box
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -21,11 +21,9 @@ from pathlib import Path
 import psutil
 import pytest
 from attacks import ATTACKS, BY_DOCKER, PRELUDE, REPORT
+from sandboxes import opened
 
 from adapters.boxes.languages import visible
-from adapters.boxes.runner import Boxes
-from adapters.sandboxes import open_best
-from assay.errors import SandboxError
 from assay.programs import Job, Limits, Outcome, Program
 
 SECRET = "assay-" + "5ec2e7" * 3
@@ -88,24 +86,6 @@ class Seen:
     callers: list[str]
     written: bool
     victim_lives: bool
-
-
-@cache
-def lacking(tier: str) -> str:
-    """Why a tier does not work on this machine; nothing where it does."""
-    try:
-        open_best(tier, 1).close()  # type: ignore[attr-defined]
-    except SandboxError as error:
-        return str(error)
-    return ""
-
-
-def opened(tier: str, workers: int) -> Boxes:
-    if why := lacking(tier):
-        pytest.skip(f"this machine has no {tier}: {why}")
-    box = open_best(tier, workers)
-    assert isinstance(box, Boxes)
-    return box
 
 
 def program(text: str, **limits: float) -> Program:
